@@ -1,0 +1,31 @@
+/*
+ * A character port joins a device that speaks bytes (UART, debug console) to something on the host that does (the
+ * terminal, a file, a socket). Machine lock held on both ways.
+ */
+#ifndef CORE_CHARACTER_H
+#define CORE_CHARACTER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct character_port {
+    /* Device to host. Never blocks: a host side that cannot take more drops the oldest and says so once. */
+    void (*write)(void *host, const uint8_t *bytes, size_t count);
+    void *host;
+
+    /* Host to device; set by the device when it is created, NULL where it takes no input. */
+    void (*receive)(void *device, const uint8_t *bytes, size_t count); /* at most what `room` answered */
+    size_t (*room)(void *device);
+    void *device;
+
+    /* Set by the host side, called by the device when `room` grows; may be NULL. */
+    void (*drained)(void *host);
+};
+
+static inline void character_write(struct character_port *port, const uint8_t *bytes, size_t count)
+{
+    if (port && port->write)
+        port->write(port->host, bytes, count);
+}
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * Guest physical memory: which guest-physical ranges are backed by host memory (RAM, ROM), and an
+ * overflow-checked accessor. All else is the MMIO bus. Ranges are whole 4 KiB pages.
+ *
+ * The map changes while the guest runs (PAM shadowing, the VGA window). Listeners (the engine) hear of each change
+ * before memory_map() returns. Machine lock held for every function here except memory_at() on a vCPU thread whose
+ * engine has taken care that the map stands still.
+ */
+#ifndef CORE_MEMORY_H
+#define CORE_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PAGE_SIZE = 4096 };
+
+struct memory_range {
+    uint64_t base;
+    uint64_t size;
+    uint8_t *host;    /* size bytes, owned by who mapped it, outliving the range */
+    bool writable;    /* false: ROM; writes are dropped */
+    const char *name; /* a literal: "ram", "bios", "vga text" */
+};
+
+struct memory;
+
+/*
+ * Allocates ram_size bytes (a multiple of 4 KiB; from the kernel, zeroed, touched on demand) and maps nothing.
+ * NULL with errno set if the host has not enough.
+ */
+struct memory *memory_create(uint64_t ram_size);
+void memory_destroy(struct memory *memory);
+uint8_t *memory_ram(struct memory *memory);
+uint64_t memory_ram_size(const struct memory *memory);
+
+/* Maps the range, cutting out whatever was mapped there before. */
+void memory_map(struct memory *memory, const struct memory_range *range);
+/* Leaves a hole: accesses go to the MMIO bus. */
+void memory_unmap(struct memory *memory, uint64_t base, uint64_t size);
+/* The map in address order, `count` ranges, never overlapping; valid until the next change. */
+const struct memory_range *memory_ranges(const struct memory *memory, size_t *count);
+/* Grows by one at each change of the map. */
+uint64_t memory_generation(const struct memory *memory);
+
+/*
+ * The host address of a guest-physical one and the bytes that follow it in the same range (*length), or NULL where
+ * there is no memory. For the engines and this file only: devices copy with memory_read() and memory_write().
+ */
+uint8_t *memory_at(const struct memory *memory, uint64_t address, uint64_t *length, bool *writable);
+
+/*
+ * Copies in or out, as DMA does. Bytes that no memory backs read as FFh, writes to them and to ROM are dropped; then
+ * the answer is false. Any address and size are safe; address + size never wraps around.
+ */
+bool memory_read(struct memory *memory, uint64_t address, void *to, uint64_t size);
+bool memory_write(struct memory *memory, uint64_t address, const void *from, uint64_t size);
+
+struct memory_listener {
+    void *opaque;
+    void (*map_changed)(void *opaque, uint64_t base, uint64_t size); /* may be NULL */
+    void (*written)(void *opaque, uint64_t base,
+                    uint64_t size); /* after memory_write(): the code cache; may be NULL */
+};
+/* One listener, the engine. It outlives the memory or is replaced by NULL. */
+void memory_listen(struct memory *memory, const struct memory_listener *listener);
+
+#endif

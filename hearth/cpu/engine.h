@@ -1,0 +1,101 @@
+/*
+ * The one door to the CPUs. An engine runs guest code against the machine's memory and port and MMIO maps:
+ *   cpu/kvm   the host kernel's KVM
+ *   cpu/soft  the software CPU
+ * Nothing else in hearth asks which one it is; where they differ in what they can do, the engine says so here.
+ *
+ * Threads: vcpu run() is called on a thread of its own for each vCPU, without the machine lock. Everything else is
+ * called with the machine lock held, and, where it says *stopped*, only while that vCPU is not in run().
+ */
+#ifndef CPU_ENGINE_H
+#define CPU_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/bus.h"
+#include "core/clock.h"
+#include "core/memory.h"
+#include "cpu/state.h"
+
+struct engine;
+struct vcpu;
+
+/* What an engine runs against. Owned by the machine, outlives the engine. */
+struct engine_machine {
+    struct memory *memory;
+    struct bus *ports; /* limit 65536 */
+    struct bus *mmio;
+    struct clock *clock; /* the time stamp counter and the in-kernel timers follow it */
+    unsigned cpus;
+    /* Interrupt acknowledge: the 8259A pair's vector for an INTR that is high. The engine holds the lock. */
+    uint8_t (*acknowledge)(void *opaque);
+    void *opaque;
+};
+
+/* Why run() came back. */
+enum run_result {
+    RUN_KICKED,   /* somebody asked: pause, quit, a changed state */
+    RUN_SHUTDOWN, /* triple fault: what is known lies in engine_autopsy() */
+    RUN_FAILED,   /* the engine cannot go on; engine_failure() says why in one line */
+};
+
+/* What an engine can do, decided at create(). */
+struct engine_abilities {
+    bool irqchip; /* it has the 8259As, IOAPIC and local APICs itself: lines go to irqchip_set() */
+    bool pit;     /* it has the 8254 and port 61h itself */
+};
+
+struct engine_ops {
+    const char *name; /* "kvm", "soft" */
+
+    /* NULL with a one-line reason in error. */
+    struct engine *(*create)(const struct engine_machine *machine, char *error, size_t error_size);
+    void (*destroy)(struct engine *engine); /* all vCPUs stopped */
+    const struct engine_abilities *(*abilities)(struct engine *engine);
+    struct vcpu *(*vcpu)(struct engine *engine, unsigned index); /* made by create() */
+
+    enum run_result (*run)(struct vcpu *vcpu);
+    /* Any thread, no lock needed: run() returns RUN_KICKED soon, or at once when it is entered next. HLT is waited
+     * for inside run(), so it also ends that. */
+    void (*kick)(struct vcpu *vcpu);
+
+    /* The INTR pin, from the 8259A. Unused where abilities.irqchip. */
+    void (*interrupt)(struct vcpu *vcpu, bool level);
+    void (*nmi)(struct vcpu *vcpu);
+    /* Where abilities.irqchip: drives a global system interrupt 0 to 23 (0 to 15 reach 8259A and IOAPIC both). */
+    void (*irqchip_set)(struct engine *engine, int gsi, bool level);
+    /* `info pic` of an in-kernel chip: ICW/OCW state as text. */
+    void (*irqchip_print)(struct engine *engine, FILE *out);
+
+    void (*reset)(
+        struct vcpu *vcpu); /* stopped: the state after RESET; for vCPU 0 also the in-kernel chips */
+    void (*get_state)(struct vcpu *vcpu, struct cpu_state *state);       /* stopped */
+    void (*set_state)(struct vcpu *vcpu, const struct cpu_state *state); /* stopped */
+    /* Machine time stops and goes on (pause, resume); may be NULL. */
+    void (*time_stopped)(struct engine *engine, bool stopped);
+
+    /* After RUN_SHUTDOWN, stopped: explains the chain of exceptions, for people. */
+    void (*autopsy)(struct vcpu *vcpu, FILE *out);
+    /* After RUN_FAILED: one line, valid until the next run(). */
+    const char *(*failure)(struct vcpu *vcpu);
+};
+
+extern const struct engine_ops engine_kvm, engine_soft;
+
+/* Does this host's KVM run guests? Runs a tiny one in each mode; takes at most about 300 ms. */
+enum kvm_mode { KVM_REAL, KVM_PROTECTED, KVM_PAGED_32, KVM_LONG, KVM_MODES };
+struct kvm_verdict {
+    bool usable; /* every mode ran, within 20 ns an instruction */
+    char reason
+        [160]; /* one clause: "no /dev/kvm", "32-bit paging ends in a triple fault (kvm_pvm)", "kvm_amd, 0.4 ns an instruction" */
+    struct {
+        bool ran;
+        double nanoseconds; /* for an instruction of a plain loop */
+        char why[80];       /* when it did not run */
+    } mode[KVM_MODES];
+};
+void kvm_judge(struct kvm_verdict *verdict);
+
+#endif

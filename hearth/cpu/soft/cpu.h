@@ -1,0 +1,227 @@
+/*
+ * The software CPU's own state and the agreement between its parts:
+ *
+ *   soft.c       engine_soft: create, run, kick, interrupts, HLT, state in and out; the clock's TSC
+ *   code.c       blocks of decoded operations, keyed by physical address and mode; self-modifying code
+ *   decode.c     Zydis instruction -> struct op (which handler, which operands)
+ *   execute-*.c  handlers by family: arithmetic, shifts, moves, stack, strings, branches, bits
+ *   flags.h      lazy flags
+ *   access.h     load and store through segment checks and the TLB, inline fast path
+ *   paging.c     page walk, TLB fill and flush, A/D bits, #PF
+ *   segments.c   descriptors, segment loads, far JMP/CALL/RET, call gates
+ *   interrupts.c delivery of exceptions and interrupts through IVT, IDT and task gates; IRET; v86
+ *   task.c       task switch, TSS
+ *   system.c     MOV CR/DR, LGDT..., CPUID, MSRs, CLI/STI/HLT and the privileged rest
+ *   x87.c        the FPU
+ *   autopsy.c    the record of exceptions, told to people (also used by the kvm engine: cpu/autopsy.h)
+ *
+ * Faults: any handler may call fault(), which does not return: it puts RIP back to the start of the instruction
+ * (cpu->op) and longjmps to the run loop, which delivers. So a handler writes no architectural state before its
+ * last access that can fault (or undoes nothing, because it computed into locals). A handler that may fault stores
+ * `cpu->op = op` first (macro MAY_FAULT in op.h).
+ *
+ * Now: 16- and 32-bit code. The state is kept 64 bits wide, addresses are uint64_t, and REX registers have their
+ * place, so that long mode is an addition and not a rewrite.
+ */
+#ifndef SOFT_CPU_H
+#define SOFT_CPU_H
+
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu/engine.h"
+#include "cpu/state.h"
+
+struct op;
+struct block;
+
+enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE };
+
+/*
+ * A TLB entry: linear page -> host page, for one privilege. A tag holds the linear page address | generation bits,
+ * or TLB_NEVER; the compare of (linear & ~0xfff | generation) with a tag is the whole check. Pages without host
+ * memory (MMIO), pages that hold decoded code (writes), clean pages (writes: D must be set first) have no fast tag
+ * and go the slow way through paging.c.
+ */
+#define TLB_NEVER UINT64_MAX
+enum { TLB_SIZE = 1024, TLB_CODE_SIZE = 1024 };
+
+struct tlb_entry {
+    uint64_t read_tag, write_tag;
+    uint64_t execute_tag;
+    uintptr_t addend;  /* host address = linear + addend */
+    uint64_t physical; /* of the page */
+};
+
+/* Deferred flags: which operation, its width in bits, its result and operands; see flags.h. */
+struct lazy_flags {
+    uint32_t kind;
+    uint32_t width;
+    uint64_t result, left, right;
+};
+
+struct cpu;
+struct soft;
+
+/* One delivered or attempted exception or interrupt, for the autopsy. */
+struct exception_record {
+    uint8_t vector;
+    bool has_error, external, software; /* software: INT n, INT3, INTO */
+    uint32_t error;
+    uint64_t rip, cs_base, cr2;
+    uint16_t cs;
+    uint8_t instruction[15], instruction_length;
+    uint8_t code_bits; /* 16, 32 or 64: how to disassemble */
+    char why[160]; /* what was wrong, in words: "GDT[2] (0x10) is read-only: type 0, writable bit 41 clear" */
+};
+enum { EXCEPTION_RECORDS = 4 };
+
+struct cpu {
+    /* Hot: what handlers touch all the time. */
+    uint64_t gpr[GPR_COUNT];
+    const struct op *op; /* the instruction under way, for fault() and RIP */
+    struct lazy_flags lazy;
+    uint64_t rflags; /* all but the arithmetic flags when lazy.kind says so: read with flags_get() */
+    uint64_t rip;    /* exact outside blocks; inside a block: block start + op offset */
+    _Atomic int32_t attention; /* non-zero: leave the block loop and look at the fields below */
+    bool interrupt_shadow;     /* interrupts are held off for one instruction: STI, MOV SS, POP SS */
+    struct segment segment[SEG_COUNT];
+    uint64_t tlb_generation; /* in the low 12 bits, part of every tag; grows with CR3 loads */
+    struct tlb_entry *tlb;   /* the one for the current privilege: tlbs[CPL == 3] */
+
+    /* System state. */
+    struct segment ldtr, tr;
+    struct table_register gdtr, idtr;
+    uint64_t cr0, cr2, cr3, cr4, cr8, efer;
+    uint64_t dr[8];
+    uint64_t apic_base;
+    bool halted, shutdown;
+    bool a20_masked; /* not used by the pc (A20 is always on there); kept at false */
+
+    /* The FPU, owned by x87.c; kept as FXSAVE image parts. */
+    struct {
+        uint8_t st[8][16];                /* physical registers R0 to R7: 10 bytes used each */
+        uint16_t control, status, opcode; /* status without TOP; TOP is below */
+        uint8_t top, tags;                /* tags: bit n set = Rn not empty */
+        uint64_t ip, dp;
+        uint16_t cs, ds;
+    } fpu;
+    uint8_t xmm[16][16];
+    uint32_t mxcsr;
+
+    /* Faults. */
+    jmp_buf fault_jump;
+    struct {
+        uint8_t vector;
+        bool has_error;
+        uint32_t error;
+    } pending;                                         /* what fault() left for the run loop */
+    struct exception_record record[EXCEPTION_RECORDS]; /* the chain that is being delivered, oldest first */
+    unsigned records;
+    char why[160]; /* set by fault_because() for the record that will be made */
+
+    /* Interrupts and requests from other threads: looked at when `attention` is set. */
+    _Atomic bool intr, nmi, kicked;
+    _Atomic bool code_stale; /* memory_write() hit decoded code: soft->stale holds where */
+
+    uint64_t instructions; /* retired, counted a block at a time */
+    unsigned index;
+    struct soft *soft;
+    struct tlb_entry tlbs[2][TLB_SIZE];
+};
+
+/* Current privilege level: SS.DPL would do as well; real mode is 0, v86 is 3. */
+static inline unsigned cpl(const struct cpu *cpu)
+{
+    return (cpu->segment[SEG_SS].rights & RIGHTS_DPL) >> RIGHTS_DPL_SHIFT;
+}
+
+static inline bool in_protected_mode(const struct cpu *cpu)
+{
+    return (cpu->cr0 & CR0_PE) && !(cpu->rflags & FLAG_VM);
+}
+
+/* ---- faults: interrupts.c ---- */
+
+/* Raises an exception for the instruction under way; does not return. fault_error() pushes an error code. */
+_Noreturn void fault(struct cpu *cpu, unsigned vector);
+_Noreturn void fault_error(struct cpu *cpu, unsigned vector, uint32_t error);
+/* Says why, for the autopsy, just before one of the two above. Cheap: called on faults only. */
+void fault_because(struct cpu *cpu, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * Delivers what cpu->pending holds (after a longjmp, with cpu->rip at the faulting instruction), following double
+ * and triple fault rules. May itself longjmp for a nested fault. Sets cpu->shutdown when nothing can be delivered.
+ */
+void exception_deliver(struct cpu *cpu);
+/* An external interrupt or NMI between instructions; cpu->rip is exact. */
+void interrupt_deliver(struct cpu *cpu, uint8_t vector);
+/* INT n, INT3, INTO, INT1: `next` is the RIP to push. */
+void interrupt_software(struct cpu *cpu, uint8_t vector, uint64_t next);
+/* IRET, operand size in bytes (2, 4, later 8). Sets RIP. */
+void interrupt_return(struct cpu *cpu, unsigned size);
+
+/* ---- paging.c ---- */
+
+/*
+ * Translates for a data or code access at the given privilege; fills the TLB; raises #PF. Answers the physical
+ * address. The host pointer, or NULL for MMIO and holes, goes to *host; NULL also for a write to ROM.
+ */
+uint64_t paging_translate(struct cpu *cpu, uint64_t linear, enum access access, bool user, uint8_t **host);
+/* The same without side effects or faults, for the monitor and the autopsy. False where nothing is mapped. */
+bool paging_probe(struct cpu *cpu, uint64_t linear, uint64_t *physical);
+/* After a #PF: which entry of which table, in words, into text. */
+void paging_explain(struct cpu *cpu, uint64_t linear, uint32_t error, char *text, size_t size);
+void tlb_flush(struct cpu *cpu, bool global_too);
+void tlb_flush_page(struct cpu *cpu, uint64_t linear); /* INVLPG */
+/* Withdraws fast writes to a physical page that now holds decoded code (every entry that maps it). */
+void tlb_protect_page(struct cpu *cpu, uint64_t physical);
+/* CR0, CR3, CR4, EFER or CPL changed: picks cpu->tlb, flushes what must be. */
+void paging_mode_changed(struct cpu *cpu, uint64_t old_cr0, uint64_t old_cr4);
+
+/*
+ * Slow data accesses, called by access.h when the TLB has no fast entry: page crossing, MMIO, ROM, code pages,
+ * misses. Both pages of a crossing access are checked before a byte is written. `user`: access as CPL 3 (implicit
+ * system accesses to descriptor tables and TSS are never user).
+ */
+uint64_t slow_load(struct cpu *cpu, uint64_t linear, unsigned size, bool user);
+void slow_store(struct cpu *cpu, uint64_t linear, unsigned size, uint64_t value, bool user);
+
+/* ---- code.c: told by paging.c and the engine ---- */
+
+/* Does this physical page hold decoded code? Then a write must come through code_written(). */
+bool code_in_page(struct soft *soft, uint64_t physical);
+/* Bytes of guest memory were changed by this CPU: drops the blocks they belong to; if the block under way is among
+ * them, it ends after this instruction. */
+void code_written(struct cpu *cpu, uint64_t physical, unsigned size);
+
+/* ---- segments.c ---- */
+
+/* MOV/POP/LDS... into a data segment register or SS (not CS), in any mode, with all checks. */
+void segment_load(struct cpu *cpu, enum segment_name name, uint16_t selector);
+/* Real or v86 mode: selector * 16, rights and limit as the mode has them. */
+void segment_load_real(struct cpu *cpu, enum segment_name name, uint16_t selector);
+void far_jump(struct cpu *cpu, uint16_t selector, uint64_t offset, unsigned size);
+void far_call(struct cpu *cpu, uint16_t selector, uint64_t offset, unsigned size, uint64_t next);
+void far_return(struct cpu *cpu, unsigned size, uint16_t release);
+/* A segment register changed: whoever caches what follows from it (access.h's flat flags, code.c's mode) is told. */
+void segments_changed(struct cpu *cpu);
+/* Reads the descriptor; false if the selector is null or past its table's limit. May #PF. Raw 8 bytes. */
+bool descriptor_read(struct cpu *cpu, uint16_t selector, uint64_t *raw);
+void descriptor_to_segment(uint64_t raw, uint16_t selector, struct segment *segment);
+
+/* ---- task.c ---- */
+
+enum task_switch_cause { TASK_JUMP, TASK_CALL, TASK_RETURN, TASK_GATE };
+/* `next` is the EIP saved in the old TSS. With an error code (has_error) it is pushed in the new task. */
+void task_switch(struct cpu *cpu, uint16_t selector, uint64_t descriptor, enum task_switch_cause cause,
+                 uint64_t next, bool has_error, uint32_t error);
+/* The stack for a privilege level out of the current TSS. */
+void task_stack(struct cpu *cpu, unsigned level, uint16_t *ss, uint32_t *esp);
+/* May CPL > IOPL (or v86) code use these ports? Checks the TSS bitmap; raises #GP(0) if not. */
+void task_check_ports(struct cpu *cpu, uint16_t port, unsigned size);
+
+#endif

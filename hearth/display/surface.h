@@ -1,0 +1,42 @@
+/*
+ * What a display adapter shows, for those who look: the terminal, screendump, VNC. Nothing is drawn or copied until
+ * somebody asks. Machine lock held.
+ */
+#ifndef DISPLAY_SURFACE_H
+#define DISPLAY_SURFACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { TEXT_COLUMNS_MOST = 132, TEXT_ROWS_MOST = 60 };
+
+/* A text screen: code page 437 characters with VGA attributes (bits 0-3 foreground, 4-6 background, 7 blink or
+ * bright background as `blink` says). */
+struct text_screen {
+    unsigned columns, rows;
+    uint8_t character[TEXT_ROWS_MOST][TEXT_COLUMNS_MOST];
+    uint8_t attribute[TEXT_ROWS_MOST][TEXT_COLUMNS_MOST];
+    bool blink;
+    bool cursor_shown;
+    unsigned cursor_column, cursor_row; /* may lie outside the screen: then it is not shown */
+    uint32_t palette[16];               /* 00RRGGBBh for each attribute colour */
+};
+
+/* A picture: 00RRGGBBh, rows of `width` pixels without gaps. */
+struct surface {
+    unsigned width, height;
+    uint32_t *pixels; /* owned by whoever holds the surface; surface_resize() (re)allocates */
+};
+
+void surface_resize(struct surface *surface, unsigned width, unsigned height);
+void surface_free(struct surface *surface);
+
+struct display_source {
+    void *device;
+    /* Fills *screen; false in a graphics mode (then only `render` tells what is shown). */
+    bool (*text)(void *device, struct text_screen *screen);
+    /* Draws the whole screen as a monitor would show it, resizing *surface to it. */
+    void (*render)(void *device, struct surface *surface);
+};
+
+#endif
