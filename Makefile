@@ -5,7 +5,9 @@
 #   make bench      the benchmarks (tests/bench)
 #   make format     clang-format over the tree;  make check-format only looks
 
-CC     ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 BUILD  := build
 CFLAGS ?= -O2 -g
 WARN   := -Wall -Wextra -Werror
@@ -16,7 +18,8 @@ CFLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -f
 endif
 
 # An optional library is found by trying to compile with it; what was left out is said by `hearth -version`.
-has = $(shell printf '\#include <$(1)>\nint main(void){return 0;}\n' | $(CC) -x c - -o /dev/null $(2) >/dev/null 2>&1 && echo yes)
+HASH := \#
+has = $(shell printf '$(HASH)include <$(1)>\nint main(void){return 0;}\n' | $(CC) -x c - -o /dev/null $(2) >/dev/null 2>&1 && echo yes)
 
 HAVE_PNG := $(call has,png.h,-lpng)
 

@@ -1,0 +1,3 @@
+#include "core/lock.h"
+
+pthread_mutex_t machine_mutex = PTHREAD_MUTEX_INITIALIZER;

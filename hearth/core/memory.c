@@ -1,0 +1,217 @@
+/*
+ * Guest physical memory. The map is a sorted array of ranges that never overlap; there are about twenty of them.
+ */
+#include "core/memory.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "core/log.h"
+
+enum { RANGES_MOST = 128 };
+
+struct memory {
+    uint8_t *ram;
+    uint64_t ram_size;
+    struct memory_range ranges[RANGES_MOST];
+    size_t count;
+    uint64_t generation;
+    struct memory_listener listener;
+};
+
+struct memory *memory_create(uint64_t ram_size)
+{
+    struct memory *memory = allocate(sizeof(*memory));
+    memory->ram =
+        mmap(NULL, ram_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory->ram == MAP_FAILED) {
+        int error = errno;
+        free(memory);
+        errno = error;
+        return NULL;
+    }
+    madvise(memory->ram, ram_size, MADV_DONTDUMP);
+    memory->ram_size = ram_size;
+    return memory;
+}
+
+void memory_destroy(struct memory *memory)
+{
+    munmap(memory->ram, memory->ram_size);
+    free(memory);
+}
+
+uint8_t *memory_ram(struct memory *memory)
+{
+    return memory->ram;
+}
+
+uint64_t memory_ram_size(const struct memory *memory)
+{
+    return memory->ram_size;
+}
+
+/* The first range that ends after the address. */
+static size_t position(const struct memory *memory, uint64_t address)
+{
+    size_t low = 0, high = memory->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        const struct memory_range *range = &memory->ranges[middle];
+        if (range->base + range->size - 1 < address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void range_insert(struct memory *memory, size_t at, const struct memory_range *range)
+{
+    assert(memory->count < RANGES_MOST);
+    memmove(&memory->ranges[at + 1], &memory->ranges[at], (memory->count - at) * sizeof(*range));
+    memory->ranges[at] = *range;
+    memory->count++;
+}
+
+static void range_delete(struct memory *memory, size_t at)
+{
+    memory->count--;
+    memmove(&memory->ranges[at], &memory->ranges[at + 1], (memory->count - at) * sizeof(memory->ranges[0]));
+}
+
+/* Makes [base, base + size) a hole, splitting the ranges at its ends. */
+static void cut(struct memory *memory, uint64_t base, uint64_t size)
+{
+    uint64_t end = base + size;
+    size_t at = position(memory, base);
+
+    while (at < memory->count && memory->ranges[at].base < end) {
+        struct memory_range old = memory->ranges[at];
+        uint64_t old_end = old.base + old.size;
+        range_delete(memory, at);
+        if (old.base < base) {
+            struct memory_range head = old;
+            head.size = base - old.base;
+            range_insert(memory, at++, &head);
+        }
+        if (old_end > end) {
+            struct memory_range tail = old;
+            tail.base = end;
+            tail.size = old_end - end;
+            tail.host = old.host + (end - old.base);
+            range_insert(memory, at++, &tail);
+        }
+    }
+}
+
+static void map_changed(struct memory *memory, uint64_t base, uint64_t size)
+{
+    memory->generation++;
+    if (memory->listener.map_changed)
+        memory->listener.map_changed(memory->listener.opaque, base, size);
+}
+
+void memory_map(struct memory *memory, const struct memory_range *range)
+{
+    assert(range->size && !(range->base % PAGE_SIZE) && !(range->size % PAGE_SIZE));
+    cut(memory, range->base, range->size);
+    range_insert(memory, position(memory, range->base), range);
+    map_changed(memory, range->base, range->size);
+}
+
+void memory_unmap(struct memory *memory, uint64_t base, uint64_t size)
+{
+    cut(memory, base, size);
+    map_changed(memory, base, size);
+}
+
+const struct memory_range *memory_ranges(const struct memory *memory, size_t *count)
+{
+    *count = memory->count;
+    return memory->ranges;
+}
+
+uint64_t memory_generation(const struct memory *memory)
+{
+    return memory->generation;
+}
+
+uint8_t *memory_at(const struct memory *memory, uint64_t address, uint64_t *length, bool *writable)
+{
+    size_t at = position(memory, address);
+    if (at == memory->count || memory->ranges[at].base > address)
+        return NULL;
+    const struct memory_range *range = &memory->ranges[at];
+    *length = range->size - (address - range->base);
+    *writable = range->writable;
+    return range->host + (address - range->base);
+}
+
+/* How many bytes from here lie in no range. */
+static uint64_t hole_length(const struct memory *memory, uint64_t address)
+{
+    size_t at = position(memory, address);
+    return at == memory->count ? UINT64_MAX - address : memory->ranges[at].base - address;
+}
+
+bool memory_read(struct memory *memory, uint64_t address, void *to, uint64_t size)
+{
+    bool whole = size == 0 || size - 1 <= UINT64_MAX - address;
+    for (uint8_t *next = to; size;) {
+        uint64_t length = 0;
+        bool writable;
+        const uint8_t *host = address == UINT64_MAX ? NULL : memory_at(memory, address, &length, &writable);
+        if (!host) {
+            length = hole_length(memory, address);
+            if (!length)
+                length = size;
+        }
+        if (length > size)
+            length = size;
+        if (host)
+            memcpy(next, host, length);
+        else
+            memset(next, 0xff, length);
+        whole = whole && host;
+        next += length;
+        size -= length;
+        address = length > UINT64_MAX - address ? UINT64_MAX : address + length;
+    }
+    return whole;
+}
+
+bool memory_write(struct memory *memory, uint64_t address, const void *from, uint64_t size)
+{
+    bool whole = true;
+    for (const uint8_t *next = from; size;) {
+        uint64_t length = 0;
+        bool writable = false;
+        uint8_t *host = memory_at(memory, address, &length, &writable);
+        if (!host)
+            length = hole_length(memory, address);
+        if (!length || length > size)
+            length = size;
+        if (host && writable) {
+            memcpy(host, next, length);
+            if (memory->listener.written)
+                memory->listener.written(memory->listener.opaque, address, length);
+        } else {
+            whole = false;
+        }
+        next += length;
+        size -= length;
+        if (size && length > UINT64_MAX - address)
+            return false;
+        address += length;
+    }
+    return whole;
+}
+
+void memory_listen(struct memory *memory, const struct memory_listener *listener)
+{
+    memory->listener = listener ? *listener : (struct memory_listener){0};
+}
