@@ -1,0 +1,53 @@
+/*
+ * What the command line asks for: plain data, filled by options_parse() and read by main and the machine. Strings
+ * point into argv or into literals and live as long as the program.
+ */
+#ifndef OPTIONS_CONFIG_H
+#define OPTIONS_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum accelerator { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT };
+enum display_kind { DISPLAY_DEFAULT, DISPLAY_TERMINAL, DISPLAY_NONE };
+
+enum { FLOPPIES = 2, IDE_DRIVES = 4, SERIALS = 4 };
+
+struct machine_config {
+    const char *program; /* argv[0]'s last part, for messages */
+    const char *name;    /* -name; NULL without */
+
+    uint64_t ram_size; /* bytes, a multiple of 8 KiB */
+    unsigned cpus;
+    enum accelerator accelerator;
+    bool no_irqchip; /* -accel kvm,kernel-irqchip=off */
+
+    const char *floppy[FLOPPIES];
+    struct {
+        const char *path; /* NULL: no drive there */
+        bool cdrom;
+    } ide[IDE_DRIVES]; /* channel * 2 + unit */
+
+    const char *boot_order; /* letters a, c, d, n; NULL: the default, "cad" */
+    const char *boot_once;  /* for the first boot only; NULL without */
+    bool boot_menu;
+    const char *bios; /* -bios; NULL: bios-256k.bin */
+
+    enum display_kind display;
+    bool nographic;
+    bool no_vga;
+    const char *serial[SERIALS]; /* host ends; NULL: none */
+    unsigned serials;
+    const char *monitor;  /* NULL: only behind Ctrl-A c */
+    const char *debugcon; /* NULL: none */
+    uint16_t debugcon_port;
+
+    bool debug_exit;
+    uint16_t debug_exit_port, debug_exit_size;
+
+    bool no_reboot, no_shutdown, start_stopped;
+    unsigned log_mask;
+    const char *log_file;
+};
+
+#endif
