@@ -1,0 +1,500 @@
+/*
+ * The life of the machine. vCPU threads run guest code while `running` is set; whoever wants them to stand clears it,
+ * kicks them and waits. Everything that changes the whole machine (reset, power off) happens on the event loop's
+ * thread: the others leave a request and an eventfd wakes the loop.
+ */
+#include "machine/machine.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/lock.h"
+#include "core/log.h"
+#include "machine/pc.h"
+
+enum request {
+    REQUEST_RESET = 1 << 0,
+    REQUEST_POWER_OFF = 1 << 1,
+    REQUEST_TRIPLE_FAULT = 1 << 2,
+    REQUEST_ENGINE_FAILED = 1 << 3,
+};
+
+struct cpu_thread {
+    struct machine *machine;
+    struct vcpu *vcpu;
+    pthread_t thread;
+    long id;
+    bool standing;
+};
+
+struct machine {
+    const struct machine_config *config;
+    const struct engine_ops *ops;
+    struct engine *engine;
+    struct loop *loop;
+    struct clock *clock;
+    struct pc *pc;
+
+    enum machine_status status;
+    unsigned frozen;
+    bool running; /* vCPU threads may run guest code */
+    bool quitting;
+    int exit_status;
+    unsigned requests;
+    struct vcpu *fallen; /* whose run() ended with a shutdown or a failure */
+    int request_event;
+    char *last_words;
+    size_t last_words_length;
+
+    unsigned cpus;
+    struct cpu_thread *threads;
+    pthread_cond_t go, stands;
+};
+
+/* ---- vCPU threads */
+
+static void wake_loop(struct machine *machine)
+{
+    uint64_t one = 1;
+    while (write(machine->request_event, &one, sizeof(one)) < 0 && errno == EINTR) {
+    }
+}
+
+/* Asks the vCPUs to leave guest code; does not wait. */
+static void hold(struct machine *machine)
+{
+    machine->running = false;
+    for (unsigned i = 0; i < machine->cpus; i++)
+        machine->ops->kick(machine->threads[i].vcpu);
+}
+
+static void request(struct machine *machine, enum request what)
+{
+    machine->requests |= what;
+    hold(machine);
+    wake_loop(machine);
+}
+
+static void run_once(struct machine *machine, struct cpu_thread *thread)
+{
+    machine_unlock();
+    enum run_result result = machine->ops->run(thread->vcpu);
+    machine_lock();
+
+    if (result == RUN_KICKED)
+        return;
+    machine->fallen = thread->vcpu;
+    request(machine, result == RUN_SHUTDOWN ? REQUEST_TRIPLE_FAULT : REQUEST_ENGINE_FAILED);
+}
+
+static void *thread_run(void *opaque)
+{
+    struct cpu_thread *thread = opaque;
+    struct machine *machine = thread->machine;
+
+    machine_lock();
+    thread->id = syscall(SYS_gettid);
+    while (!machine->quitting) {
+        if (machine->running) {
+            thread->standing = false;
+            run_once(machine, thread);
+            continue;
+        }
+        thread->standing = true;
+        pthread_cond_broadcast(&machine->stands);
+        pthread_cond_wait(&machine->go, &machine_mutex);
+    }
+    thread->standing = true;
+    pthread_cond_broadcast(&machine->stands);
+    machine_unlock();
+    return NULL;
+}
+
+static void wait_standing(struct machine *machine)
+{
+    for (unsigned i = 0; i < machine->cpus; i++)
+        while (!machine->threads[i].standing)
+            pthread_cond_wait(&machine->stands, &machine_mutex);
+}
+
+/* Lets the vCPUs run if nothing speaks against it. */
+static void release(struct machine *machine)
+{
+    if (machine->status != MACHINE_RUNNING || machine->frozen || machine->requests || machine->running)
+        return;
+    machine->running = true;
+    for (unsigned i = 0; i < machine->cpus; i++)
+        machine->threads[i].standing = false;
+    pthread_cond_broadcast(&machine->go);
+}
+
+static void threads_start(struct machine *machine)
+{
+    machine->threads = allocate(machine->cpus * sizeof(*machine->threads));
+    for (unsigned i = 0; i < machine->cpus; i++) {
+        struct cpu_thread *thread = &machine->threads[i];
+        char name[16];
+        thread->machine = machine;
+        thread->vcpu = machine->ops->vcpu(machine->engine, i);
+        int error = pthread_create(&thread->thread, NULL, thread_run, thread);
+        if (error)
+            die("cannot start a thread for CPU %u: %s", i, strerror(error));
+        snprintf(name, sizeof(name), "CPU %u/%s", i % 1000, machine->ops->name);
+        for (char *letter = name; *letter; letter++)
+            *letter = (char)toupper((unsigned char)*letter);
+        pthread_setname_np(thread->thread, name);
+    }
+    machine_lock();
+    wait_standing(machine);
+    machine_unlock();
+}
+
+/* ---- run and pause */
+
+static void time_stop(struct machine *machine, bool stop)
+{
+    if (stop)
+        clock_stop(machine->clock);
+    else
+        clock_start(machine->clock);
+    if (machine->ops->time_stopped)
+        machine->ops->time_stopped(machine->engine, stop);
+}
+
+void machine_freeze(struct machine *machine)
+{
+    machine->frozen++;
+    hold(machine);
+    wait_standing(machine);
+}
+
+void machine_thaw(struct machine *machine)
+{
+    machine->frozen--;
+    release(machine);
+}
+
+void machine_continue(struct machine *machine)
+{
+    if (machine->status != MACHINE_PRELAUNCH && machine->status != MACHINE_PAUSED)
+        return;
+    machine->status = MACHINE_RUNNING;
+    time_stop(machine, false);
+    release(machine);
+}
+
+static void stop_as(struct machine *machine, enum machine_status status)
+{
+    hold(machine);
+    wait_standing(machine);
+    if (machine->status == MACHINE_RUNNING)
+        time_stop(machine, true);
+    machine->status = status;
+}
+
+void machine_pause(struct machine *machine)
+{
+    if (machine->status == MACHINE_RUNNING)
+        stop_as(machine, MACHINE_PAUSED);
+}
+
+enum machine_status machine_status(const struct machine *machine)
+{
+    return machine->status;
+}
+
+const char *machine_status_text(const struct machine *machine)
+{
+    static const char *const texts[] = {
+        [MACHINE_PRELAUNCH] = "paused (prelaunch)",
+        [MACHINE_RUNNING] = "running",
+        [MACHINE_PAUSED] = "paused",
+        [MACHINE_SHUTDOWN] = "paused (shutdown)",
+        [MACHINE_TRIPLE_FAULT] = "paused (shutdown by a triple fault)",
+        [MACHINE_INTERNAL_ERROR] = "paused (internal-error)",
+    };
+    return texts[machine->status];
+}
+
+/* ---- requests */
+
+void machine_quit(struct machine *machine, int status)
+{
+    if (machine->quitting)
+        return;
+    machine->quitting = true;
+    machine->exit_status = status;
+    hold(machine);
+    pthread_cond_broadcast(&machine->go);
+    loop_quit(machine->loop);
+}
+
+/* The guest has ended: so does hearth, unless it was asked to keep the machine for inspection. */
+static void end(struct machine *machine, enum machine_status status, int exit_status)
+{
+    stop_as(machine, status);
+    if (!machine->config->no_shutdown)
+        machine_quit(machine, exit_status);
+}
+
+static void parts_reset(struct machine *machine)
+{
+    pc_reset(machine->pc);
+    for (unsigned i = 0; i < machine->cpus; i++)
+        machine->ops->reset(machine->threads[i].vcpu);
+}
+
+static void handle_reset(struct machine *machine)
+{
+    if (machine->config->no_reboot) {
+        end(machine, MACHINE_SHUTDOWN, EXIT_POWERED_OFF);
+        return;
+    }
+    parts_reset(machine);
+    if (machine->status == MACHINE_SHUTDOWN || machine->status == MACHINE_TRIPLE_FAULT ||
+        machine->status == MACHINE_INTERNAL_ERROR)
+        machine->status = MACHINE_PAUSED; /* `cont` starts it afresh */
+}
+
+/* What is to be said of the guest's end waits until the terminal is the user's again, unless hearth goes on. */
+static FILE *last_words_open(struct machine *machine)
+{
+    free(machine->last_words);
+    machine->last_words = NULL;
+    FILE *out = open_memstream(&machine->last_words, &machine->last_words_length);
+    if (!out)
+        die("out of memory");
+    return out;
+}
+
+static void last_words_close(struct machine *machine, FILE *out)
+{
+    fclose(out);
+    if (machine->config->no_shutdown)
+        fputs(machine->last_words, stderr);
+}
+
+static void handle_triple_fault(struct machine *machine)
+{
+    FILE *out = last_words_open(machine);
+    machine->ops->autopsy(machine->fallen, out);
+    last_words_close(machine, out);
+    end(machine, MACHINE_TRIPLE_FAULT, EXIT_TRIPLE_FAULT);
+}
+
+static void handle_engine_failed(struct machine *machine)
+{
+    FILE *out = last_words_open(machine);
+    fprintf(out, "hearth: %s: %s\n", machine->ops->name, machine->ops->failure(machine->fallen));
+    last_words_close(machine, out);
+    end(machine, MACHINE_INTERNAL_ERROR, EXIT_ENGINE);
+}
+
+static void handle_requests(void *opaque, int descriptor, short revents)
+{
+    struct machine *machine = opaque;
+    uint64_t value;
+    (void)revents;
+    while (read(descriptor, &value, sizeof(value)) < 0 && errno == EINTR) {
+    }
+
+    wait_standing(machine);
+    unsigned requests = machine->requests;
+    machine->requests = 0;
+    if (machine->quitting)
+        return;
+    if (requests & REQUEST_ENGINE_FAILED)
+        handle_engine_failed(machine);
+    else if (requests & REQUEST_POWER_OFF)
+        end(machine, MACHINE_SHUTDOWN, EXIT_POWERED_OFF);
+    else if (requests & REQUEST_RESET)
+        handle_reset(machine);
+    else if (requests & REQUEST_TRIPLE_FAULT)
+        handle_triple_fault(machine);
+    release(machine);
+}
+
+void machine_reset(struct machine *machine)
+{
+    request(machine, REQUEST_RESET);
+}
+
+void machine_powerdown(struct machine *machine)
+{
+    pc_press_power_button(machine->pc);
+}
+
+int machine_exit_status(const struct machine *machine)
+{
+    return machine->exit_status;
+}
+
+const char *machine_last_words(const struct machine *machine)
+{
+    return machine->last_words;
+}
+
+static void reset_asked(void *opaque)
+{
+    machine_reset(opaque);
+}
+
+static void power_off_asked(void *opaque)
+{
+    request(opaque, REQUEST_POWER_OFF);
+}
+
+static void debug_exit_asked(void *opaque, int status)
+{
+    machine_quit(opaque, status);
+}
+
+/* ---- creation */
+
+static void timers_due(void *opaque, int descriptor, short revents)
+{
+    (void)descriptor;
+    (void)revents;
+    clock_run_due(opaque);
+}
+
+static void engine_start(struct machine *machine)
+{
+    char error[256] = "";
+    struct engine_machine against = {
+        .memory = pc_memory(machine->pc),
+        .ports = pc_ports(machine->pc),
+        .mmio = pc_mmio(machine->pc),
+        .clock = machine->clock,
+        .cpus = machine->cpus,
+        .acknowledge = pc_acknowledge,
+        .opaque = machine->pc,
+    };
+    machine->engine = machine->ops->create(&against, error, sizeof(error));
+    if (!machine->engine)
+        die("%s", error);
+}
+
+struct machine *machine_create(const struct machine_config *config, const struct engine_ops *ops,
+                               const struct machine_ports *ports, struct loop *loop)
+{
+    struct machine *machine = allocate(sizeof(*machine));
+    struct pc_events events = {machine, reset_asked, power_off_asked, debug_exit_asked};
+
+    machine->config = config;
+    machine->ops = ops;
+    machine->loop = loop;
+    machine->cpus = config->cpus;
+    pthread_cond_init(&machine->go, NULL);
+    pthread_cond_init(&machine->stands, NULL);
+    machine->request_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    machine->clock = clock_create();
+    if (machine->request_event < 0 || !machine->clock)
+        die("cannot create a timer: %s", strerror(errno));
+
+    machine->pc = pc_create(config, machine->clock);
+    engine_start(machine);
+    threads_start(machine);
+    machine_lock();
+    pc_wire(machine->pc, ops, machine->engine, ports, &events);
+    parts_reset(machine);
+    loop_watch(loop, machine->request_event, POLLIN, handle_requests, machine);
+    loop_watch(loop, clock_descriptor(machine->clock), POLLIN, timers_due, machine->clock);
+    machine_unlock();
+    return machine;
+}
+
+void machine_destroy(struct machine *machine)
+{
+    machine_lock();
+    machine->quitting = true;
+    hold(machine);
+    pthread_cond_broadcast(&machine->go);
+    loop_unwatch(machine->loop, machine->request_event);
+    loop_unwatch(machine->loop, clock_descriptor(machine->clock));
+    machine_unlock();
+    for (unsigned i = 0; i < machine->cpus; i++)
+        pthread_join(machine->threads[i].thread, NULL);
+    machine->ops->destroy(machine->engine);
+    pc_destroy(machine->pc);
+    clock_destroy(machine->clock);
+    close(machine->request_event);
+    free(machine->threads);
+    free(machine->last_words);
+    free(machine);
+}
+
+/* ---- parts */
+
+const struct machine_config *machine_config(const struct machine *machine)
+{
+    return machine->config;
+}
+
+const struct engine_ops *machine_engine(const struct machine *machine)
+{
+    return machine->ops;
+}
+
+struct engine *machine_engine_instance(const struct machine *machine)
+{
+    return machine->engine;
+}
+
+unsigned machine_cpus(const struct machine *machine)
+{
+    return machine->cpus;
+}
+
+struct vcpu *machine_vcpu(const struct machine *machine, unsigned index)
+{
+    return machine->threads[index].vcpu;
+}
+
+long machine_vcpu_thread(const struct machine *machine, unsigned index)
+{
+    return machine->threads[index].id;
+}
+
+struct memory *machine_memory(const struct machine *machine)
+{
+    return pc_memory(machine->pc);
+}
+
+struct bus *machine_port_map(const struct machine *machine)
+{
+    return pc_ports(machine->pc);
+}
+
+struct bus *machine_mmio_map(const struct machine *machine)
+{
+    return pc_mmio(machine->pc);
+}
+
+const struct display_source *machine_display(const struct machine *machine)
+{
+    return pc_display(machine->pc);
+}
+
+const struct input_sink *machine_keyboard(const struct machine *machine)
+{
+    return pc_keyboard(machine->pc);
+}
+
+void machine_print_pic(struct machine *machine, FILE *out)
+{
+    pc_print_pic(machine->pc, out);
+}
+
+void machine_print_pci(struct machine *machine, FILE *out)
+{
+    pc_print_pci(machine->pc, out);
+}

@@ -1,0 +1,83 @@
+/*
+ * The machine: the PC's parts, the CPUs' threads, and what happens to it as a whole (run, pause, reset, power off).
+ * What the monitor, the displays and main see of it. Machine lock held for every function unless it says otherwise.
+ */
+#ifndef MACHINE_MACHINE_H
+#define MACHINE_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "core/character.h"
+#include "core/input.h"
+#include "cpu/engine.h"
+#include "display/surface.h"
+#include "host/loop.h"
+#include "options/config.h"
+
+struct machine;
+
+enum machine_status {
+    MACHINE_PRELAUNCH, /* -S: not started yet */
+    MACHINE_RUNNING,
+    MACHINE_PAUSED,         /* by `stop` */
+    MACHINE_SHUTDOWN,       /* powered off, kept by -no-shutdown */
+    MACHINE_TRIPLE_FAULT,   /* shut down by a triple fault, kept by -no-shutdown */
+    MACHINE_INTERNAL_ERROR, /* the engine could not go on */
+};
+
+/* Exit statuses of hearth beside those of the debug exit device. */
+enum { EXIT_POWERED_OFF = 0, EXIT_ERROR = 1, EXIT_TRIPLE_FAULT = 3, EXIT_ENGINE = 4 };
+
+/* The host ends that main made; NULL where nothing is joined. They outlive the machine. */
+struct machine_ports {
+    struct character_port *serial[SERIALS];
+    struct character_port *debugcon;
+};
+
+/*
+ * Builds the PC and its vCPU threads, standing in MACHINE_PRELAUNCH. Host trouble ends the program through die().
+ * Called and destroyed without the lock, on the loop's thread.
+ */
+struct machine *machine_create(const struct machine_config *config, const struct engine_ops *engine,
+                               const struct machine_ports *ports, struct loop *loop);
+void machine_destroy(struct machine *machine);
+
+void machine_continue(struct machine *machine);
+/* Returns when every vCPU stands. */
+void machine_pause(struct machine *machine);
+enum machine_status machine_status(const struct machine *machine);
+const char *machine_status_text(const struct machine *machine);
+
+/* Holds the vCPUs for a moment, to look at or change their state; nests. The clock runs on. */
+void machine_freeze(struct machine *machine);
+void machine_thaw(struct machine *machine);
+
+/* Requests, carried out by the event loop soon after; from any thread that holds the lock. */
+void machine_reset(struct machine *machine);
+void machine_powerdown(struct machine *machine); /* presses the power button */
+void machine_quit(struct machine *machine, int status);
+/* After loop_run() has returned: what main returns. */
+int machine_exit_status(const struct machine *machine);
+
+/* The autopsy of a triple fault, or why the engine stopped; NULL if nothing of that kind happened. */
+const char *machine_last_words(const struct machine *machine);
+
+/* Parts, for the monitor and the displays. */
+const struct machine_config *machine_config(const struct machine *machine);
+const struct engine_ops *machine_engine(const struct machine *machine);
+struct engine *machine_engine_instance(const struct machine *machine);
+unsigned machine_cpus(const struct machine *machine);
+struct vcpu *machine_vcpu(const struct machine *machine, unsigned index);
+long machine_vcpu_thread(const struct machine *machine, unsigned index); /* the host's thread id */
+struct memory *machine_memory(const struct machine *machine);
+struct bus *machine_port_map(const struct machine *machine);
+struct bus *machine_mmio_map(const struct machine *machine);
+const struct display_source *machine_display(const struct machine *machine); /* NULL with -vga none */
+const struct input_sink *machine_keyboard(const struct machine *machine);
+void machine_print_pic(struct machine *machine, FILE *out);
+void machine_print_pci(struct machine *machine, FILE *out);
+void machine_print_map(struct machine *machine, FILE *out);
+
+#endif

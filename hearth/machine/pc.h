@@ -1,0 +1,36 @@
+/* The PC as a set of parts, for machine.c alone. */
+#ifndef MACHINE_PC_H
+#define MACHINE_PC_H
+
+#include "machine/machine.h"
+
+struct pc;
+
+/* What the parts ask of the machine; called with the lock held, on any thread. */
+struct pc_events {
+    void *opaque;
+    void (*reset)(void *opaque);
+    void (*power_off)(void *opaque);
+    void (*debug_exit)(void *opaque, int status);
+};
+
+/* In two steps, since the engine needs the maps and the parts need to know what the engine has already. */
+struct pc *pc_create(const struct machine_config *config, struct clock *clock);
+struct memory *pc_memory(struct pc *pc);
+struct bus *pc_ports(struct pc *pc);
+struct bus *pc_mmio(struct pc *pc);
+/* Vector of the 8259A pair, for engine_machine.acknowledge. */
+uint8_t pc_acknowledge(void *pc);
+
+void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
+             const struct machine_ports *host, const struct pc_events *events);
+void pc_reset(struct pc *pc);
+void pc_destroy(struct pc *pc);
+
+void pc_press_power_button(struct pc *pc);
+const struct display_source *pc_display(struct pc *pc);
+const struct input_sink *pc_keyboard(struct pc *pc);
+void pc_print_pic(struct pc *pc, FILE *out);
+void pc_print_pci(struct pc *pc, FILE *out);
+
+#endif
