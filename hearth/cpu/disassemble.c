@@ -24,10 +24,10 @@ unsigned disassemble(const uint8_t *bytes, size_t count, unsigned bits, uint64_t
 
     decoder_init(&decoder, bits);
     ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, count, &instruction, operands,
-                                             ZYDIS_MAX_OPERAND_COUNT, 0)) ||
-        !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(
-            &formatter, &instruction, operands, instruction.operand_count_visible, text, size, address))) {
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, count, &instruction, operands)) ||
+        !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &instruction, operands,
+                                                      instruction.operand_count_visible, text, size, address,
+                                                      NULL))) {
         snprintf(text, size, "(bad)");
         return 0;
     }
