@@ -6,7 +6,7 @@
  *   decode.c     Zydis instruction -> struct op (which handler, which operands)
  *   execute-*.c  handlers by family: arithmetic, shifts, moves, stack, strings, branches, bits
  *   flags.h      lazy flags
- *   access.h     load and store through segment checks and the TLB, inline fast path
+ *   access.h     load and store through segment checks and the TLB, inline fast path; access.c its slow side
  *   paging.c     page walk, TLB fill and flush, A/D bits, #PF
  *   segments.c   descriptors, segment loads, far JMP/CALL/RET, call gates
  *   interrupts.c delivery of exceptions and interrupts through IVT, IDT and task gates; IRET; v86
@@ -56,11 +56,18 @@ struct tlb_entry {
     uint64_t physical; /* of the page */
 };
 
-/* Deferred flags: which operation, its width in bits, its result and operands; see flags.h. */
+/*
+ * Deferred flags: which operation, its result and its operands, all sign-extended to 64 bits so that no width has to
+ * be kept; see flags.h.
+ */
 struct lazy_flags {
-    uint32_t kind;
-    uint32_t width;
-    uint64_t result, left, right;
+    uint64_t kind;
+    int64_t result, left, right;
+};
+
+/* What access.h checks at once: offset + size <= read_end (write_end) passes; all else is looked at by segment_check(). */
+struct segment_window {
+    uint64_t read_end, write_end;
 };
 
 struct cpu;
@@ -81,16 +88,23 @@ enum { EXCEPTION_RECORDS = 4 };
 
 struct cpu {
     /* Hot: what handlers touch all the time. */
-    uint64_t gpr[GPR_COUNT];
-    const struct op *op; /* the instruction under way, for fault() and RIP */
+    uint64_t gpr[GPR_COUNT]; /* first: operations name registers by byte offset in here */
+    uint64_t zero;           /* always 0: the base or index of an address that has none */
+    const struct op *op;     /* the instruction under way, for fault() and RIP; NULL: cpu->rip is exact */
+    struct block *block;     /* the block under way */
     struct lazy_flags lazy;
     uint64_t rflags; /* all but the arithmetic flags when lazy.kind says so: read with flags_get() */
     uint64_t rip;    /* exact outside blocks; inside a block: block start + op offset */
     _Atomic int32_t attention; /* non-zero: leave the block loop and look at the fields below */
     bool interrupt_shadow;     /* interrupts are held off for one instruction: STI, MOV SS, POP SS */
     struct segment segment[SEG_COUNT];
-    uint64_t tlb_generation; /* in the low 12 bits, part of every tag; grows with CR3 loads */
-    struct tlb_entry *tlb;   /* the one for the current privilege: tlbs[CPL == 3] */
+    struct segment_window window[SEG_COUNT]; /* follows from segment[], by segments_changed() */
+    uint64_t code_end;                       /* CS limit + 1 */
+    uint64_t stack_mask;                     /* FFFFh or FFFFFFFFh: SS.B */
+    uint32_t mode;                           /* part of a block's key: enum code_mode in op.h */
+    bool alignment;                          /* CR0.AM, EFLAGS.AC and CPL 3: #AC is possible */
+    uint64_t tlb_generation;                 /* in the low 12 bits, part of every tag; grows with CR3 loads */
+    struct tlb_entry *tlb;                   /* the one for the current privilege: tlbs[CPL == 3] */
 
     /* System state. */
     struct segment ldtr, tr;
@@ -207,7 +221,11 @@ void segment_load_real(struct cpu *cpu, enum segment_name name, uint16_t selecto
 void far_jump(struct cpu *cpu, uint16_t selector, uint64_t offset, unsigned size);
 void far_call(struct cpu *cpu, uint16_t selector, uint64_t offset, unsigned size, uint64_t next);
 void far_return(struct cpu *cpu, unsigned size, uint16_t release);
-/* A segment register changed: whoever caches what follows from it (access.h's flat flags, code.c's mode) is told. */
+/*
+ * To be called after a segment register, CPL, CR0.PE, CR0.AM, EFLAGS.VM or EFLAGS.AC changed and before the next
+ * access through access.h: derives window[], code_end, stack_mask and mode. In access.c. The run loop calls it after
+ * every delivery, far branch, IRET, POPF and MOV CR by itself.
+ */
 void segments_changed(struct cpu *cpu);
 /* Reads the descriptor; false if the selector is null or past its table's limit. May #PF. Raw 8 bytes. */
 bool descriptor_read(struct cpu *cpu, uint16_t selector, uint64_t *raw);

@@ -1,0 +1,176 @@
+/*
+ * Memory as handlers see it: load and store through the segment check and the TLB.
+ *
+ * The fast path is two compares: the segment's window and the TLB tag. All else (expand-down segments, alignment
+ * checks, page crossings, MMIO, pages that hold code, misses) goes the slow way, which faults or finishes the access.
+ * `size` is 1, 2, 4 or 8 and a constant wherever speed matters. A handler says MAY_FAULT before it calls any of these.
+ * Source: SDM volume 3A, 5.3 (limits), 5.4 and 5.5 (types), 6.15 (#AC).
+ */
+#ifndef SOFT_ACCESS_H
+#define SOFT_ACCESS_H
+
+#include <string.h>
+
+#include "cpu/soft/op.h"
+
+#define PAGE_MASK (~(uint64_t)(PAGE_SIZE - 1))
+enum { PAGE_SHIFT = 12 };
+
+/* The full check, for what the window does not answer; raises #GP(0), #SS(0) or #AC(0). */
+void segment_check(struct cpu *cpu, enum segment_name name, uint64_t offset, unsigned size, bool write);
+/* Would a write to these bytes fault? Then it does; for accesses that must not be left half done. */
+void write_check(struct cpu *cpu, uint64_t linear, unsigned size, bool user);
+
+always uint64_t host_load(const uint8_t *host, unsigned size)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, host, size);
+    return value;
+}
+
+always void host_store(uint8_t *host, unsigned size, uint64_t value)
+{
+    memcpy(host, &value, size);
+}
+
+always bool is_user(const struct cpu *cpu)
+{
+    return cpl(cpu) == 3;
+}
+
+always uint64_t segment_linear(struct cpu *cpu, enum segment_name name, uint64_t offset, unsigned size,
+                               bool write)
+{
+    uint64_t end = write ? cpu->window[name].write_end : cpu->window[name].read_end;
+
+    if (unlikely(offset + size > end))
+        segment_check(cpu, name, offset, size, write);
+    return (uint32_t)(cpu->segment[name].base + offset);
+}
+
+/* ---- linear addresses ---- */
+
+always struct tlb_entry *tlb_slot(struct tlb_entry *tlb, uint64_t linear)
+{
+    return &tlb[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
+}
+
+/* The tag of the last byte: one that lies in the next page cannot match the first page's slot. */
+always uint64_t tlb_tag(const struct cpu *cpu, uint64_t linear, unsigned size)
+{
+    return ((linear + size - 1) & PAGE_MASK) | cpu->tlb_generation;
+}
+
+always uint64_t load_linear(struct cpu *cpu, uint64_t linear, unsigned size)
+{
+    struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
+
+    if (likely(entry->read_tag == tlb_tag(cpu, linear, size)))
+        return host_load((uint8_t *)(linear + entry->addend), size);
+    return slow_load(cpu, linear, size, is_user(cpu));
+}
+
+always void store_linear(struct cpu *cpu, uint64_t linear, unsigned size, uint64_t value)
+{
+    struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
+
+    if (likely(entry->write_tag == tlb_tag(cpu, linear, size)))
+        host_store((uint8_t *)(linear + entry->addend), size, value);
+    else
+        slow_store(cpu, linear, size, value, is_user(cpu));
+}
+
+/* Accesses that the CPU itself makes, to descriptor tables and TSS: supervisor's at any CPL. */
+always uint64_t load_system(struct cpu *cpu, uint64_t linear, unsigned size)
+{
+    struct tlb_entry *entry = tlb_slot(cpu->tlbs[0], linear);
+
+    if (likely(entry->read_tag == tlb_tag(cpu, linear, size)))
+        return host_load((uint8_t *)(linear + entry->addend), size);
+    return slow_load(cpu, linear, size, false);
+}
+
+always void store_system(struct cpu *cpu, uint64_t linear, unsigned size, uint64_t value)
+{
+    struct tlb_entry *entry = tlb_slot(cpu->tlbs[0], linear);
+
+    if (likely(entry->write_tag == tlb_tag(cpu, linear, size)))
+        host_store((uint8_t *)(linear + entry->addend), size, value);
+    else
+        slow_store(cpu, linear, size, value, false);
+}
+
+/* ---- segment:offset ---- */
+
+always uint64_t load(struct cpu *cpu, enum segment_name name, uint64_t offset, unsigned size)
+{
+    return load_linear(cpu, segment_linear(cpu, name, offset, size, false), size);
+}
+
+always void store(struct cpu *cpu, enum segment_name name, uint64_t offset, unsigned size, uint64_t value)
+{
+    store_linear(cpu, segment_linear(cpu, name, offset, size, true), size, value);
+}
+
+/*
+ * Read, modify, write. modify_begin() makes sure of the write before it reads, so that a fault leaves nothing changed
+ * and reports a write; modify_end() cannot fault. This pair is where LOCKed operations become host atomics.
+ */
+struct modify {
+    uint8_t *host; /* NULL: by the slow way */
+    uint64_t linear;
+};
+
+always uint64_t modify_begin_linear(struct cpu *cpu, uint64_t linear, unsigned size, struct modify *modify)
+{
+    struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
+
+    modify->linear = linear;
+    if (likely(entry->write_tag == tlb_tag(cpu, linear, size))) {
+        modify->host = (uint8_t *)(linear + entry->addend);
+        return host_load(modify->host, size);
+    }
+    modify->host = NULL;
+    write_check(cpu, linear, size, is_user(cpu));
+    return slow_load(cpu, linear, size, is_user(cpu));
+}
+
+always uint64_t modify_begin(struct cpu *cpu, enum segment_name name, uint64_t offset, unsigned size,
+                             struct modify *modify)
+{
+    return modify_begin_linear(cpu, segment_linear(cpu, name, offset, size, true), size, modify);
+}
+
+always void modify_end(struct cpu *cpu, unsigned size, uint64_t value, const struct modify *modify)
+{
+    if (likely(modify->host != NULL))
+        host_store(modify->host, size, value);
+    else
+        slow_store(cpu, modify->linear, size, value, is_user(cpu));
+}
+
+/* Operands of other sizes (10-byte reals, 28- and 512-byte images): checked as a whole, moved in pieces of at most 8 bytes. */
+void load_bytes(struct cpu *cpu, enum segment_name name, uint64_t offset, void *to, unsigned size);
+void store_bytes(struct cpu *cpu, enum segment_name name, uint64_t offset, const void *from, unsigned size);
+
+/* ---- the stack, by SS.B ---- */
+
+always void push(struct cpu *cpu, unsigned size, uint64_t value)
+{
+    uint64_t pointer = (cpu->gpr[RSP] - size) & cpu->stack_mask;
+
+    store(cpu, SEG_SS, pointer, size, value);
+    cpu->gpr[RSP] = (cpu->gpr[RSP] & ~cpu->stack_mask & UINT32_MAX) | pointer;
+}
+
+always uint64_t pop(struct cpu *cpu, unsigned size)
+{
+    uint64_t pointer = cpu->gpr[RSP] & cpu->stack_mask;
+    uint64_t value = load(cpu, SEG_SS, pointer, size);
+
+    cpu->gpr[RSP] = (cpu->gpr[RSP] & ~cpu->stack_mask & UINT32_MAX) | ((pointer + size) & cpu->stack_mask);
+    return value;
+}
+
+#endif
