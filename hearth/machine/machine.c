@@ -19,6 +19,7 @@
 #include "core/lock.h"
 #include "core/log.h"
 #include "machine/pc.h"
+#include "machine/typist.h"
 
 enum request {
     REQUEST_RESET = 1 << 0,
@@ -42,6 +43,7 @@ struct machine {
     struct loop *loop;
     struct clock *clock;
     struct pc *pc;
+    struct typist *typist;
 
     enum machine_status status;
     unsigned frozen;
@@ -405,6 +407,7 @@ struct machine *machine_create(const struct machine_config *config, const struct
     threads_start(machine);
     machine_lock();
     pc_wire(machine->pc, ops, machine->engine, ports, &events);
+    machine->typist = typist_create(machine->clock, pc_keyboard(machine->pc));
     parts_reset(machine);
     loop_watch(loop, machine->request_event, POLLIN, handle_requests, machine);
     loop_watch(loop, clock_descriptor(machine->clock), POLLIN, timers_due, machine->clock);
@@ -424,6 +427,7 @@ void machine_destroy(struct machine *machine)
     for (unsigned i = 0; i < machine->cpus; i++)
         pthread_join(machine->threads[i].thread, NULL);
     machine->ops->destroy(machine->engine);
+    typist_destroy(machine->typist);
     pc_destroy(machine->pc);
     clock_destroy(machine->clock);
     close(machine->request_event);
@@ -487,6 +491,11 @@ const struct display_source *machine_display(const struct machine *machine)
 const struct input_sink *machine_keyboard(const struct machine *machine)
 {
     return pc_keyboard(machine->pc);
+}
+
+bool machine_press_keys(struct machine *machine, const uint16_t *keys, unsigned count, uint64_t milliseconds)
+{
+    return typist_press(machine->typist, keys, count, milliseconds * (NANOSECONDS_PER_SECOND / 1000));
 }
 
 void machine_print_pic(struct machine *machine, FILE *out)

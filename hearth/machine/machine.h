@@ -76,8 +76,10 @@ struct bus *machine_port_map(const struct machine *machine);
 struct bus *machine_mmio_map(const struct machine *machine);
 const struct display_source *machine_display(const struct machine *machine); /* NULL with -vga none */
 const struct input_sink *machine_keyboard(const struct machine *machine);
+/* Presses the keys together (core/input.h's codes) and holds them for so long; waits its turn behind those before.
+ * False if too many wait. */
+bool machine_press_keys(struct machine *machine, const uint16_t *keys, unsigned count, uint64_t milliseconds);
 void machine_print_pic(struct machine *machine, FILE *out);
 void machine_print_pci(struct machine *machine, FILE *out);
-void machine_print_map(struct machine *machine, FILE *out);
 
 #endif

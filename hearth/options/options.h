@@ -7,6 +7,8 @@
 
 #include "options/config.h"
 
+#define HEARTH_VERSION "0.1.0"
+
 /* Fills *config from the arguments; ends the program itself for -help, -version and for errors. */
 void options_parse(struct machine_config *config, int argc, char **argv);
 

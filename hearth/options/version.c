@@ -1,12 +1,10 @@
 #include "options/options.h"
 
-#define HEARTH_VERSION "0.1.0"
-
 #ifdef HAVE_PNG
-#define PNG "screenshots as PNG (libpng)"
+#define PNG         "screenshots as PNG (libpng)"
 #define WITHOUT_PNG ""
 #else
-#define PNG "screenshots as PPM only"
+#define PNG         "screenshots as PPM only"
 #define WITHOUT_PNG "\nLeft out: PNG screenshots (libpng was not there at build time)"
 #endif
 

@@ -1,0 +1,304 @@
+#include "monitor/commands.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "monitor/expression.h"
+#include "options/options.h"
+
+void call_error(struct call *call, const char *format, ...)
+{
+    va_list arguments;
+    if (call->failed)
+        return;
+    call->failed = true;
+    fputs("Error: ", call->out);
+    va_start(arguments, format);
+    vfprintf(call->out, format, arguments);
+    va_end(arguments);
+    fputc('\n', call->out);
+}
+
+/* ---- arguments */
+
+bool argument_left(struct call *call)
+{
+    while (isspace((unsigned char)*call->arguments))
+        call->arguments++;
+    return *call->arguments != '\0';
+}
+
+static bool argument_missing(struct call *call, const char *what)
+{
+    if (argument_left(call))
+        return false;
+    fprintf(call->out, "%s: %s expected\nTry \"help %s\" for more information\n", call->name, what,
+            call->name);
+    call->failed = true;
+    return true;
+}
+
+bool argument_word(struct call *call, const char *what, char *word, size_t size)
+{
+    if (argument_missing(call, what))
+        return false;
+    const char *start = call->arguments, *end;
+    if (*start == '"') {
+        end = strchr(++start, '"');
+        if (!end) {
+            call_error(call, "the quote is not closed");
+            return false;
+        }
+        call->arguments = end + 1;
+    } else {
+        end = start + strcspn(start, " \t");
+        call->arguments = end;
+    }
+    if ((size_t)(end - start) >= size) {
+        call_error(call, "%s is too long", what);
+        return false;
+    }
+    snprintf(word, size, "%.*s", (int)(end - start), start);
+    return true;
+}
+
+void call_state(struct call *call, struct cpu_state *state)
+{
+    machine_freeze(call->machine);
+    machine_engine(call->machine)->get_state(machine_vcpu(call->machine, call->cpu), state);
+    machine_thaw(call->machine);
+}
+
+bool argument_number(struct call *call, const char *what, uint64_t *value)
+{
+    struct cpu_state state;
+    const char *error;
+    if (argument_missing(call, what))
+        return false;
+    bool registers = strchr(call->arguments, '$') != NULL;
+    if (registers)
+        call_state(call, &state);
+    if (expression_parse(&call->arguments, registers ? &state : NULL, value, &error))
+        return true;
+    call_error(call, "%s: %s", what, error);
+    return false;
+}
+
+/* ---- commands of a line or two */
+
+static void command_print_row(FILE *out, const struct command *command, const char *before)
+{
+    fprintf(out, "%s%s %s -- %s\n", before, command->name, command->arguments, command->help);
+}
+
+static void table_print(FILE *out, const struct command *table, unsigned count, const char *before)
+{
+    for (unsigned i = 0; i < count; i++)
+        command_print_row(out, &table[i], before);
+}
+
+static void command_help(struct call *call)
+{
+    char word[32];
+    if (!argument_left(call)) {
+        table_print(call->out, commands, commands_count, "");
+        return;
+    }
+    if (!argument_word(call, "command", word, sizeof(word)))
+        return;
+    const struct command *command = command_find(commands, commands_count, word, strlen(word));
+    if (!command)
+        fprintf(call->out, "unknown command: '%s'\n", word);
+    else if (!strcmp(word, "info"))
+        table_print(call->out, info_commands, info_commands_count, "info ");
+    else
+        command_print_row(call->out, command, "");
+}
+
+static void command_info(struct call *call)
+{
+    char word[32];
+    if (!argument_left(call)) {
+        table_print(call->out, info_commands, info_commands_count, "info ");
+        return;
+    }
+    if (!argument_word(call, "what", word, sizeof(word)))
+        return;
+    const struct command *command = command_find(info_commands, info_commands_count, word, strlen(word));
+    if (!command)
+        fprintf(call->out, "unknown command: 'info %s'\n", word);
+    else
+        command->run(call);
+}
+
+static void command_stop(struct call *call)
+{
+    machine_pause(call->machine);
+}
+
+static void command_cont(struct call *call)
+{
+    enum machine_status status = machine_status(call->machine);
+    if (status == MACHINE_SHUTDOWN || status == MACHINE_TRIPLE_FAULT || status == MACHINE_INTERNAL_ERROR)
+        call_error(call, "the guest has ended; system_reset starts it afresh");
+    machine_continue(call->machine);
+}
+
+static void command_system_reset(struct call *call)
+{
+    machine_reset(call->machine);
+}
+
+static void command_system_powerdown(struct call *call)
+{
+    machine_powerdown(call->machine);
+}
+
+static void command_quit(struct call *call)
+{
+    machine_quit(call->machine, EXIT_POWERED_OFF);
+}
+
+static void command_cpu(struct call *call)
+{
+    uint64_t index;
+    if (!argument_number(call, "index", &index))
+        return;
+    if (index >= machine_cpus(call->machine))
+        call_error(call, "invalid CPU index");
+    else
+        call->cpu = (unsigned)index;
+}
+
+static void command_print(struct call *call)
+{
+    uint64_t value;
+    if (!argument_number(call, "expression", &value))
+        return;
+    char format = call->format[0] ? call->format[0] : 'd';
+    if (format == 'd')
+        fprintf(call->out, "%lld\n", (long long)value);
+    else if (format == 'u')
+        fprintf(call->out, "%llu\n", (unsigned long long)value);
+    else if (format == 'o')
+        fprintf(call->out, "%#llo\n", (unsigned long long)value);
+    else if (format == 'c')
+        fprintf(call->out, "'%c'\n", isprint((int)(value & 0xff)) ? (int)(value & 0xff) : '.');
+    else
+        fprintf(call->out, "%#llx\n", (unsigned long long)value);
+}
+
+static unsigned port_size(struct call *call)
+{
+    return call->format[0] == 'w' || call->format[0] == 'h' ? 2 : call->format[0] == 'l' ? 4 : 1;
+}
+
+static void command_i(struct call *call)
+{
+    uint64_t port;
+    if (!argument_number(call, "port", &port))
+        return;
+    unsigned size = port_size(call);
+    unsigned long long value = bus_read_locked(machine_port_map(call->machine), port & 0xffff, size);
+    fprintf(call->out, "port%c[0x%04x] = 0x%0*llx\n", "?bw?l"[size], (unsigned)(port & 0xffff),
+            (int)(2 * size), value);
+}
+
+static void command_o(struct call *call)
+{
+    uint64_t port, value;
+    if (argument_number(call, "port", &port) && argument_number(call, "value", &value))
+        bus_write_locked(machine_port_map(call->machine), port & 0xffff, port_size(call), value);
+}
+
+/* ---- info */
+
+static void info_status(struct call *call)
+{
+    fprintf(call->out, "VM status: %s\n", machine_status_text(call->machine));
+}
+
+static void info_version(struct call *call)
+{
+    options_version(call->out);
+}
+
+static void info_name(struct call *call)
+{
+    if (machine_config(call->machine)->name)
+        fprintf(call->out, "%s\n", machine_config(call->machine)->name);
+}
+
+static void info_pic(struct call *call)
+{
+    machine_print_pic(call->machine, call->out);
+}
+
+static void info_pci(struct call *call)
+{
+    machine_print_pci(call->machine, call->out);
+}
+
+static void info_history(struct call *call)
+{
+    line_print_history(call->editor, call->out);
+}
+
+static void info_autopsy(struct call *call)
+{
+    const char *words = machine_last_words(call->machine);
+    fputs(words ? words : "the guest is well\n", call->out);
+}
+
+const struct command commands[] = {
+    {"cont", "", "let the guest run", command_cont},
+    {"c", "", "same as cont", command_cont},
+    {"cpu", "INDEX", "which CPU the other commands look at", command_cpu},
+    {"gva2gpa", "ADDRESS", "guest-physical address of a virtual one", command_gva2gpa},
+    {"help", "[COMMAND]", "this list, or one command", command_help},
+    {"?", "[COMMAND]", "same as help", command_help},
+    {"i", "/FMT PORT", "read a port; FMT is b, w or l", command_i},
+    {"info", "[WHAT]", "show what there is to know; `help info` lists it", command_info},
+    {"memsave", "ADDRESS SIZE FILE", "write virtual memory to a file", command_memsave},
+    {"o", "/FMT PORT VALUE", "write a port; FMT is b, w or l", command_o},
+    {"pmemsave", "ADDRESS SIZE FILE", "write physical memory to a file", command_pmemsave},
+    {"print", "/FMT EXPRESSION", "the value of an expression such as $eip+4; FMT is d, u, x, o or c",
+     command_print},
+    {"p", "/FMT EXPRESSION", "same as print", command_print},
+    {"quit", "", "end hearth, and the guest at once", command_quit},
+    {"q", "", "same as quit", command_quit},
+    {"screendump", "FILE [-f png|ppm]", "write the screen as a picture", command_screendump},
+    {"screentext", "", "the text screen as text", command_screentext},
+    {"sendkey", "KEYS [MILLISECONDS]", "press keys, as in ctrl-alt-delete or shift-a", command_sendkey},
+    {"stop", "", "let the guest stand", command_stop},
+    {"system_powerdown", "", "press the power button", command_system_powerdown},
+    {"system_reset", "", "press the reset button", command_system_reset},
+    {"x", "/FMT ADDRESS", "virtual memory; FMT is a count, a format (x d u o c i s) and a size (b h w g)",
+     command_x},
+    {"xp", "/FMT ADDRESS", "physical memory, as x", command_xp},
+};
+const unsigned commands_count = sizeof(commands) / sizeof(commands[0]);
+
+const struct command info_commands[] = {
+    {"autopsy", "", "why the guest fell over", info_autopsy},
+    {"cpus", "", "each CPU's instruction pointer, state and host thread", info_cpus},
+    {"history", "", "the commands typed before", info_history},
+    {"mtree", "", "memory, MMIO and port maps", info_mtree},
+    {"name", "", "the guest's name (-name)", info_name},
+    {"pci", "", "the PCI functions and where they are mapped", info_pci},
+    {"pic", "", "the interrupt controllers", info_pic},
+    {"registers", "", "the current CPU's registers", info_registers},
+    {"status", "", "does the guest run", info_status},
+    {"version", "", "hearth's version", info_version},
+};
+const unsigned info_commands_count = sizeof(info_commands) / sizeof(info_commands[0]);
+
+const struct command *command_find(const struct command *table, unsigned count, const char *name,
+                                   size_t length)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (strlen(table[i].name) == length && !strncmp(table[i].name, name, length))
+            return &table[i];
+    return NULL;
+}

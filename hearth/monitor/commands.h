@@ -1,0 +1,66 @@
+/*
+ * The one command table. A command reads its arguments from the call with the argument_ functions, writes its answer
+ * to call->out, and reports what is wrong with call_error().
+ */
+#ifndef MONITOR_COMMANDS_H
+#define MONITOR_COMMANDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "machine/machine.h"
+#include "monitor/line.h"
+
+struct call {
+    struct machine *machine;
+    FILE *out;
+    const char *name;      /* of the command, for messages */
+    const char *arguments; /* what is still to be read */
+    char format[16];       /* what stood after the slash: x/10i */
+    unsigned cpu;          /* the monitor's current CPU */
+    bool failed;
+    const struct line_editor *editor; /* for `info history` */
+};
+
+struct command {
+    const char *name;
+    const char *arguments; /* for help */
+    const char *help;
+    void (*run)(struct call *call);
+};
+
+extern const struct command commands[], info_commands[];
+extern const unsigned commands_count, info_commands_count;
+
+const struct command *command_find(const struct command *table, unsigned count, const char *name,
+                                   size_t length);
+
+/* "Error: text" in the answer; later calls change nothing. */
+void call_error(struct call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The next word (may stand in double quotes). False, with an error reported, if there is none. */
+bool argument_word(struct call *call, const char *what, char *word, size_t size);
+/* The next expression. Likewise. */
+bool argument_number(struct call *call, const char *what, uint64_t *value);
+bool argument_left(struct call *call);
+
+/* The state of the call's CPU, taken while the vCPUs stand for a moment. */
+void call_state(struct call *call, struct cpu_state *state);
+
+/* inspect.c */
+void command_x(struct call *call);
+void command_xp(struct call *call);
+void command_memsave(struct call *call);
+void command_pmemsave(struct call *call);
+void command_gva2gpa(struct call *call);
+void info_registers(struct call *call);
+void info_cpus(struct call *call);
+void info_mtree(struct call *call);
+
+/* screen.c */
+void command_screendump(struct call *call);
+void command_screentext(struct call *call);
+void command_sendkey(struct call *call);
+
+#endif
