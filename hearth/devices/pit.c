@@ -101,7 +101,8 @@ static uint64_t channel_elapsed(const struct channel *channel, uint64_t now)
 {
     if (channel->frozen)
         return channel->elapsed;
-    return now > channel->start ? now - channel->start : 0;
+    int64_t elapsed = (int64_t)(now - channel->start); /* it starts with the clock pulse after the write */
+    return elapsed > 0 ? (uint64_t)elapsed : 0;
 }
 
 /* Ticks from the start of a period to the fall of the output, in modes 2 and 3. */
