@@ -88,7 +88,7 @@ static const struct engine_ops *engine_choose(const struct machine_config *confi
         return &engine_kvm;
     if (config->accelerator == ACCEL_SOFT)
         return &engine_soft;
-    kvm_judge(&verdict);
+    kvm_judge(&verdict, false);
     warn("%s: %s", verdict.usable ? "running on KVM" : "running on the software CPU", verdict.reason);
     return verdict.usable ? &engine_kvm : &engine_soft;
 }
