@@ -8,6 +8,7 @@
 #include "core/bus.h"
 #include "core/clock.h"
 #include "core/memory.h"
+#include "devices/pci.h"
 #include "display/surface.h"
 
 enum { VGA_MEMORY_SIZE = 16 << 20, VGA_MMIO_SIZE = 4096 };
@@ -24,10 +25,8 @@ void vga_reset(struct vga *vga);
 /* The picture, for displays; lives as long as the VGA. */
 const struct display_source *vga_display(struct vga *vga);
 
-/* For the PCI function that carries it: where the guest has placed BAR0 (UINT64_MAX: nowhere) and the
- * registers behind BAR2 (EDID at 0: none; VGA ports at 400h, display interface at 500h). */
-void vga_place_frame_buffer(struct vga *vga, uint64_t base);
-uint64_t vga_mmio_read(void *vga, uint64_t offset, unsigned size);
-void vga_mmio_write(void *vga, uint64_t offset, unsigned size, uint64_t value);
+/* Makes it PCI function 1234:1111 in this slot: BAR0 the picture memory, BAR2 the registers once more (EDID at 0: none;
+ * ports at 400h, display interface at 500h), and its BIOS, which is copied, as expansion ROM (NULL: none). */
+void vga_add_to_pci(struct vga *vga, struct pci_bus *pci, unsigned slot, const uint8_t *rom, size_t rom_size);
 
 #endif
