@@ -41,10 +41,10 @@ enum pci_command {
     PCI_COMMAND_MASTER = 1 << 2,
     PCI_COMMAND_PARITY = 1 << 6,
     PCI_COMMAND_SERR = 1 << 8,
-    PCI_COMMAND_INTX_DISABLE = 1 << 10,
 };
 
-enum { PCI_BARS = 6, PCI_PIRQS = 4, PCI_UNMAPPED = -1 };
+enum { PCI_BARS = 6, PCI_PIRQS = 4 };
+#define PCI_UNMAPPED UINT64_MAX
 
 struct pci_bus;
 struct pci_device;
@@ -62,8 +62,8 @@ struct pci_identity {
 
 enum pci_bar_kind { PCI_BAR_PORTS, PCI_BAR_MEMORY, PCI_BAR_PREFETCHABLE };
 
-/* A range that the guest places. Size: a power of two, ports at least 4, memory at least 16 bytes (with `host` a
- * multiple of 4096). */
+/* A range that the guest places. Size: a power of two, ports at least 4, memory at least 16 bytes, with
+ * `place` at least 4096. */
 struct pci_bar {
     enum pci_bar_kind kind;
     uint64_t size;
@@ -90,7 +90,7 @@ void pci_add_bar(struct pci_device *device, unsigned index, const struct pci_bar
 /* The image is copied, its size rounded up to a power of two. */
 void pci_add_rom(struct pci_device *device, const uint8_t *image, size_t size);
 
-/* Of a register past the header: its value after reset and which of its bits the guest can write, `size` 1, 2, 4. */
+/* Of any register: its value after reset and which of its bits the guest can write, `size` 1, 2, 4. */
 void pci_add_register(struct pci_device *device, unsigned offset, unsigned size, uint32_t reset,
                       uint32_t writable);
 /* Called after the guest has written configuration bytes first to last, with what stands there now. */
@@ -101,7 +101,7 @@ uint32_t pci_get(const struct pci_device *device, unsigned offset, unsigned size
 void pci_set(struct pci_device *device, unsigned offset, unsigned size,
              uint32_t value); /* not a guest write */
 /* Where a BAR is decoded now, or PCI_UNMAPPED. */
-int64_t pci_bar_address(const struct pci_device *device, unsigned index);
+uint64_t pci_bar_address(const struct pci_device *device, unsigned index);
 
 /* Drives the function's interrupt pin. */
 void pci_interrupt(struct pci_device *device, bool level);

@@ -46,8 +46,8 @@ struct firmware_description {
     const struct firmware *vga; /* NULL without a display adapter */
 };
 
-/* Fills fw_cfg and the CMOS cells (through set_cell, which is the clock chip's). */
+/* Fills fw_cfg and the CMOS cells (through set_cell, which is the clock chip's); again, with -boot once, at a reset. */
 void firmware_describe(const struct firmware_description *description, struct fwcfg *fwcfg,
-                       void (*set_cell)(void *opaque, uint8_t index, uint8_t value), void *opaque);
+                       void (*set_cell)(void *opaque, unsigned cell, uint8_t value), void *opaque);
 
 #endif
