@@ -72,8 +72,9 @@ struct pci_bar {
     bus_read_function *read; /* offsets count from the start of the range */
     bus_write_function *write;
     unsigned widest;
-    uint8_t
-        *host; /* instead of read and write: plain memory (video RAM); where RAM or ROM lies, that is seen */
+    /* Instead of read and write, for plain memory (video RAM): the device maps it itself when told where, and takes
+     * it away when told PCI_UNMAPPED. It is never told a place where RAM or ROM lies. */
+    void (*place)(void *device, uint64_t base);
 };
 
 struct pci_bus *pci_create(struct bus *ports, struct bus *mmio, struct memory *memory);
