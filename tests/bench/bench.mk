@@ -1,0 +1,7 @@
+# `make bench`: hearth beside QEMU TCG and Bochs in the same run, as a table for docs/benchmarks.md.
+bench: all $(BUILD)/bench/exit.rom
+	python3 tests/bench/bench.py
+
+$(BUILD)/bench/exit.rom: tests/bench/exit.asm
+	@mkdir -p $(@D)
+	nasm -f bin -o $@ $<
