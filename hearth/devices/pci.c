@@ -108,8 +108,8 @@ static void decoder_unmap(struct decoder *decoder)
     struct pci_bus *bus = decoder->owner->bus;
     if (decoder->address == PCI_UNMAPPED)
         return;
-    if (decoder->bar.place)
-        decoder->bar.place(decoder->bar.device, PCI_UNMAPPED);
+    if (decoder->bar.host)
+        memory_unmap(bus->memory, decoder->address, decoder->bar.size);
     else
         bus_remove(decoder->bar.kind == PCI_BAR_PORTS ? bus->ports : bus->mmio, decoder, decoder->address);
     decoder->address = PCI_UNMAPPED;
@@ -132,13 +132,13 @@ static void decoder_map(struct decoder *decoder, uint64_t base)
 {
     struct pci_bus *bus = decoder->owner->bus;
     const struct pci_bar *bar = &decoder->bar;
-    if (bar->place) {
+    if (bar->host) {
         if (memory_overlaps(bus->memory, base, bar->size)) {
             log_guest(LOG_GUEST_ERROR, "pci: %s placed at %#llx, where memory is", bar->name,
                       (unsigned long long)base);
             return;
         }
-        bar->place(bar->device, base);
+        memory_map(bus->memory, &(struct memory_range){base, bar->size, bar->host, true, bar->name});
     } else {
         /* The decoder stands in for the device so that two BARs of one device are told apart. */
         struct bus_range range = {.base = base,

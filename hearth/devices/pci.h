@@ -63,7 +63,7 @@ struct pci_identity {
 enum pci_bar_kind { PCI_BAR_PORTS, PCI_BAR_MEMORY, PCI_BAR_PREFETCHABLE };
 
 /* A range that the guest places. Size: a power of two, ports at least 4, memory at least 16 bytes, with
- * `place` at least 4096. */
+ * `host` at least 4096. */
 struct pci_bar {
     enum pci_bar_kind kind;
     uint64_t size;
@@ -72,9 +72,8 @@ struct pci_bar {
     bus_read_function *read; /* offsets count from the start of the range */
     bus_write_function *write;
     unsigned widest;
-    /* Instead of read and write, for plain memory (video RAM): the device maps it itself when told where, and takes
-     * it away when told PCI_UNMAPPED. It is never told a place where RAM or ROM lies. */
-    void (*place)(void *device, uint64_t base);
+    /* Instead of read and write: plain memory (video RAM), mapped where the guest puts it unless memory is there. */
+    uint8_t *host;
 };
 
 struct pci_bus *pci_create(struct bus *ports, struct bus *mmio, struct memory *memory);
