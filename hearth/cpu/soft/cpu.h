@@ -32,6 +32,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cpu/autopsy.h"
 #include "cpu/engine.h"
 #include "cpu/state.h"
 
@@ -73,17 +74,15 @@ struct segment_window {
 struct cpu;
 struct soft;
 
-/* One delivered or attempted exception or interrupt, for the autopsy. */
-struct exception_record {
-    uint8_t vector;
-    bool has_error, external, software; /* software: INT n, INT3, INTO */
-    uint32_t error;
-    uint64_t rip, cs_base, cr2;
-    uint16_t cs;
-    uint8_t instruction[15], instruction_length;
-    uint8_t code_bits; /* 16, 32 or 64: how to disassemble */
-    char why[160]; /* what was wrong, in words: "GDT[2] (0x10) is read-only: type 0, writable bit 41 clear" */
+/*
+ * What the slow path remembers of a translation, beside struct tlb_entry: pages without a fast tag (MMIO, ROM, code,
+ * clean pages) need no new walk, and global pages survive a new generation.
+ */
+struct tlb_origin {
+    uint64_t page;   /* linear page, TLB_NEVER: nothing here */
+    uint64_t rights; /* generation and what the page tables permit; private to paging.c */
 };
+
 enum { EXCEPTION_RECORDS = 4 };
 
 struct cpu {
@@ -136,6 +135,14 @@ struct cpu {
     struct exception_record record[EXCEPTION_RECORDS]; /* the chain that is being delivered, oldest first */
     unsigned records;
     char why[160]; /* set by fault_because() for the record that will be made */
+    struct {
+        bool active;   /* between the start of a delivery and its end: a fault now is a nested one */
+        bool external; /* of an interrupt or an exception, not INT n: error codes have EXT set */
+        bool hardware; /* an external interrupt or NMI, or INT n: benign whatever the vector */
+        uint8_t vector;
+    } delivery;             /* private to interrupts.c */
+    uint32_t debug_pending; /* DR6 bits of data breakpoints hit and of a task switch: call debug_after() */
+    bool nmi_blocked;       /* until IRET */
 
     /* Interrupts and requests from other threads: looked at when `attention` is set. */
     _Atomic bool intr, nmi, kicked;
@@ -144,7 +151,11 @@ struct cpu {
     uint64_t instructions; /* retired, counted a block at a time */
     unsigned index;
     struct soft *soft;
+    const struct engine_machine *machine;
+    uint64_t tsc_offset;        /* TSC = clock_now() + this */
+    uint64_t memory_generation; /* of the map that the TLBs were filled from */
     struct tlb_entry tlbs[2][TLB_SIZE];
+    struct tlb_origin origins[2][TLB_SIZE]; /* zeroed tables are not empty ones: tlb_reset() */
 };
 
 /* Current privilege level: SS.DPL would do as well; real mode is 0, v86 is 3. */
@@ -190,6 +201,8 @@ bool paging_probe(struct cpu *cpu, uint64_t linear, uint64_t *physical);
 /* After a #PF: which entry of which table, in words, into text. */
 void paging_explain(struct cpu *cpu, uint64_t linear, uint32_t error, char *text, size_t size);
 void tlb_flush(struct cpu *cpu, bool global_too);
+/* Empties both TLBs for good and picks cpu->tlb: at creation, reset and set_state. */
+void tlb_reset(struct cpu *cpu);
 void tlb_flush_page(struct cpu *cpu, uint64_t linear); /* INVLPG */
 /* Withdraws fast writes to a physical page that now holds decoded code (every entry that maps it). */
 void tlb_protect_page(struct cpu *cpu, uint64_t physical);
