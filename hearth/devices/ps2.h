@@ -5,6 +5,7 @@
 #define DEVICES_PS2_H
 
 #include "core/bus.h"
+#include "core/clock.h"
 #include "core/input.h"
 #include "core/irq.h"
 
@@ -12,6 +13,7 @@ struct ps2;
 
 struct ps2_wiring {
     struct irq_line keyboard_irq, mouse_irq;
+    struct clock *clock;
     void (*reset)(
         void *
             opaque); /* the output port's bit 0, and command FEh; may only ask for a reset that comes later */
