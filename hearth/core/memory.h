@@ -18,8 +18,8 @@ enum { PAGE_SIZE = 4096 };
 struct memory_range {
     uint64_t base;
     uint64_t size;
-    uint8_t *host;    /* size bytes, owned by who mapped it, outliving the range */
-    bool writable;    /* false: ROM; writes are dropped */
+    uint8_t *host; /* size bytes, owned by who mapped it, outliving the range; page-aligned, for KVM's sake */
+    bool writable; /* false: ROM; writes are dropped */
     const char *name; /* a literal: "ram", "bios", "vga text" */
 };
 

@@ -29,6 +29,7 @@ struct engine_machine {
     struct bus *mmio;
     struct clock *clock; /* the time stamp counter and the in-kernel timers follow it */
     unsigned cpus;
+    bool no_irqchip; /* kernel-irqchip=off: kvm leaves PIC, APICs and PIT to the machine; allows one CPU */
     /* Interrupt acknowledge: the 8259A pair's vector for an INTR that is high. The engine holds the lock. */
     uint8_t (*acknowledge)(void *opaque);
     void *opaque;
@@ -64,7 +65,8 @@ struct engine_ops {
     /* The INTR pin, from the 8259A. Unused where abilities.irqchip. */
     void (*interrupt)(struct vcpu *vcpu, bool level);
     void (*nmi)(struct vcpu *vcpu);
-    /* Where abilities.irqchip: drives a global system interrupt 0 to 23 (0 to 15 reach 8259A and IOAPIC both). */
+    /* Where abilities.irqchip: drives a global system interrupt 0 to 23. 0 to 15 reach 8259A and IOAPIC both, 0 the
+     * IOAPIC's pin 2 as on every PC (irq0-override in the tables of the firmware). Any thread. */
     void (*irqchip_set)(struct engine *engine, int gsi, bool level);
     /* `info pic` of an in-kernel chip: ICW/OCW state as text. */
     void (*irqchip_print)(struct engine *engine, FILE *out);
@@ -73,7 +75,7 @@ struct engine_ops {
         struct vcpu *vcpu); /* stopped: the state after RESET; for vCPU 0 also the in-kernel chips */
     void (*get_state)(struct vcpu *vcpu, struct cpu_state *state);       /* stopped */
     void (*set_state)(struct vcpu *vcpu, const struct cpu_state *state); /* stopped */
-    /* Machine time stops and goes on (pause, resume); may be NULL. */
+    /* *Stopped*: machine time stands from now on, or goes on (pause, resume); may be NULL. */
     void (*time_stopped)(struct engine *engine, bool stopped);
 
     /* After RUN_SHUTDOWN, stopped: explains the chain of exceptions, for people. */
@@ -84,7 +86,7 @@ struct engine_ops {
 
 extern const struct engine_ops engine_kvm, engine_soft;
 
-/* Does this host's KVM run guests? Runs a tiny one in each mode; takes at most about 300 ms. */
+/* Does this host's KVM run guests? Runs a tiny one in each mode; takes at most about 300 ms, a few as a rule. */
 enum kvm_mode { KVM_REAL, KVM_PROTECTED, KVM_PAGED_32, KVM_LONG, KVM_MODES };
 struct kvm_verdict {
     bool usable; /* every mode ran, within 20 ns an instruction */
@@ -96,6 +98,7 @@ struct kvm_verdict {
         char why[80];       /* when it did not run */
     } mode[KVM_MODES];
 };
-void kvm_judge(struct kvm_verdict *verdict);
+/* `all`: goes on to the other modes after one has failed, for a report. Called before threads are started. */
+void kvm_judge(struct kvm_verdict *verdict, bool all);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * The pair of 8237A DMA controllers of a PC/AT: ports 00h-0Fh, C0h-DFh (even), and the page registers 81h-8Fh.
+ * The pair of 8237A DMA controllers of a PC/AT: ports 00h-0Fh, C0h-DFh (even), and the
+ * page registers 80h-8Fh.
  */
 #ifndef DEVICES_DMA_H
 #define DEVICES_DMA_H

@@ -377,6 +377,7 @@ static void engine_start(struct machine *machine)
         .mmio = pc_mmio(machine->pc),
         .clock = machine->clock,
         .cpus = machine->cpus,
+        .no_irqchip = machine->config->no_irqchip,
         .acknowledge = pc_acknowledge,
         .opaque = machine->pc,
     };

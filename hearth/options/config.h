@@ -11,7 +11,7 @@
 enum accelerator { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT };
 enum display_kind { DISPLAY_DEFAULT, DISPLAY_TERMINAL, DISPLAY_NONE };
 
-enum { FLOPPIES = 2, IDE_DRIVES = 4, SERIALS = 4 };
+enum { FLOPPIES = 2, IDE_DRIVES = 4, SERIALS = 2 };
 
 struct machine_config {
     const char *program; /* argv[0]'s last part, for messages */

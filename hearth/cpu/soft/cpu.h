@@ -12,7 +12,7 @@
  *   interrupts.c delivery of exceptions and interrupts through IVT, IDT and task gates; IRET; v86
  *   task.c       task switch, TSS
  *   system.c     MOV CR/DR, LGDT..., CPUID, MSRs, CLI/STI/HLT and the privileged rest
- *   x87.c        the FPU
+ *   x87.c        the FPU; x87-state.c its environment and images, x87-host.c its arithmetic
  *   autopsy.c    the record of exceptions, told to people (also used by the kvm engine: cpu/autopsy.h)
  *
  * Faults: any handler may call fault(), which does not return: it puts RIP back to the start of the instruction
@@ -121,6 +121,7 @@ struct cpu {
         uint8_t top, tags;                /* tags: bit n set = Rn not empty */
         uint64_t ip, dp;
         uint16_t cs, ds;
+        bool ferr; /* FERR#: an unmasked error waits and CR0.NE is clear; IRQ 13 on a PC */
     } fpu;
     uint8_t xmm[16][16];
     uint32_t mxcsr;

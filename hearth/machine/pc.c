@@ -1,0 +1,426 @@
+/*
+ * The PC: an i440FX with PIIX3, as QEMU's "pc" lays it out. This file only wires: each part with its ports, interrupt
+ * and reset in sight, in the order of power-on. An engine that has interrupt controllers or timer itself (KVM) gets
+ * the lines, and those parts are not made.
+ */
+#include "machine/pc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/callback.h"
+#include "core/irq.h"
+#include "core/log.h"
+#include "devices/debug.h"
+#include "devices/dma.h"
+#include "devices/fdc.h"
+#include "devices/fwcfg.h"
+#include "devices/i440fx.h"
+#include "devices/ide.h"
+#include "devices/pci.h"
+#include "devices/pic.h"
+#include "devices/piix3.h"
+#include "devices/piix4pm.h"
+#include "devices/pit.h"
+#include "devices/port61.h"
+#include "devices/port92.h"
+#include "devices/ps2.h"
+#include "devices/rtc.h"
+#include "devices/uart.h"
+#include "devices/vga.h"
+#include "firmware/bios.h"
+#include "storage/block.h"
+
+enum irq {
+    IRQ_TIMER = 0,
+    IRQ_KEYBOARD = 1,
+    IRQ_COM2 = 3,
+    IRQ_COM1 = 4,
+    IRQ_FLOPPY = 6,
+    IRQ_CLOCK = 8,
+    IRQ_MOUSE = 12,
+    IRQ_IDE0 = 14,
+    IRQ_IDE1 = 15,
+    ISA_IRQS = 16,
+};
+
+enum {
+    PORTS = 0x10000,
+    PORT_COM1 = 0x3f8,
+    PORT_COM2 = 0x2f8,
+    SLOT_VGA = 2,
+    VENDOR_BOCHS = 0x1234,
+    DEVICE_VGA = 0x1111,
+    CLASS_VGA = 0x030000,
+    SUBSYSTEM_VENDOR_QEMU = 0x1af4,
+    SUBSYSTEM_QEMU = 0x1100,
+};
+
+struct pc {
+    const struct machine_config *config;
+    struct clock *clock;
+    const struct engine_ops *ops;
+    struct engine *engine;
+
+    struct memory *memory;
+    struct bus *ports, *mmio;
+    struct firmware bios, vga_rom;
+
+    struct irq_line isa[ISA_IRQS];
+    struct pic *pic;
+    struct pit *pit;
+    struct port61 *port61;
+    struct port92 *port92;
+    struct rtc *rtc;
+    struct dma *dma;
+    struct ps2 *ps2;
+    struct input_sink keyboard;
+    struct uart *uart[SERIALS];
+    struct fdc *fdc;
+    struct pci_bus *pci;
+    struct i440fx *bridge;
+    struct piix3 *piix3;
+    struct piix4pm *pm;
+    struct ide *ide;
+    struct vga *vga;
+    struct pci_device *vga_function;
+    struct fwcfg *fwcfg;
+    struct debug_console *debugcon;
+    struct debug_exit *debug_exit;
+
+    struct block_device *floppy[FLOPPIES], *disk[IDE_DRIVES];
+    bool booted; /* -boot once= has been used up */
+};
+
+/* ---- memory and firmware: before the engine */
+
+static void firmware_open(struct pc *pc)
+{
+    char error[512];
+    if (!firmware_load_bios(&pc->bios, pc->config->bios, error, sizeof(error)))
+        die("%s", error);
+    if (!pc->config->no_vga && !firmware_load_vga(&pc->vga_rom, error, sizeof(error)))
+        die("%s", error);
+}
+
+struct pc *pc_create(const struct machine_config *config, struct clock *clock)
+{
+    struct pc *pc = allocate(sizeof(*pc));
+    pc->config = config;
+    pc->clock = clock;
+    pc->memory = memory_create(config->ram_size);
+    if (!pc->memory)
+        die("cannot set up guest memory 'pc.ram': %s; ask for less with -m", strerror(errno));
+    pc->ports = bus_create("port", PORTS);
+    pc->mmio = bus_create("mmio", UINT64_MAX);
+    firmware_open(pc);
+    firmware_map(pc->memory, &pc->bios);
+    return pc;
+}
+
+struct memory *pc_memory(struct pc *pc)
+{
+    return pc->memory;
+}
+
+struct bus *pc_ports(struct pc *pc)
+{
+    return pc->ports;
+}
+
+struct bus *pc_mmio(struct pc *pc)
+{
+    return pc->mmio;
+}
+
+/* ---- interrupts: to the 8259A pair here, or to the engine's own controllers */
+
+static void intr_set(void *target, int input, bool level)
+{
+    struct pc *pc = target;
+    (void)input;
+    pc->ops->interrupt(pc->ops->vcpu(pc->engine, 0), level);
+}
+
+static void gsi_set(void *target, int input, bool level)
+{
+    struct pc *pc = target;
+    pc->ops->irqchip_set(pc->engine, input, level);
+}
+
+uint8_t pc_acknowledge(void *opaque)
+{
+    struct pc *pc = opaque;
+    return pic_acknowledge(pc->pic);
+}
+
+static void interrupts_wire(struct pc *pc)
+{
+    if (!pc->ops->abilities(pc->engine)->irqchip)
+        pc->pic = pic_create(pc->ports, &(struct irq_line){intr_set, pc, 0});
+    for (int irq = 0; irq < ISA_IRQS; irq++)
+        pc->isa[irq] = pc->pic ? pic_line(pc->pic, irq) : (struct irq_line){gsi_set, pc, irq};
+}
+
+/* ---- drives */
+
+static struct block_device *image_open(const char *option, const char *path, bool read_only)
+{
+    char error[BLOCK_ERROR_SIZE];
+    struct block_device *block = raw_open(path, read_only, error, sizeof(error));
+    if (!block)
+        die("%s %s: %s", option, path, error);
+    if (error[0])
+        warn("%s %s: %s", option, path, error);
+    return block;
+}
+
+static void floppies_wire(struct pc *pc)
+{
+    static const char *const options[FLOPPIES] = {"-fda", "-fdb"};
+    for (unsigned i = 0; i < FLOPPIES; i++) {
+        const char *path = pc->config->floppy[i];
+        if (path)
+            pc->floppy[i] = image_open(options[i], path, false);
+        if (path && !fdc_size_fits(pc->floppy[i]->size))
+            die("%s %s: %llu bytes is more than a diskette holds (2.88 MB); -hda takes a hard disk image",
+                options[i], path, (unsigned long long)pc->floppy[i]->size);
+        if (path || i == 0) /* drive A is always there, as on a PC */
+            fdc_insert(pc->fdc, i, pc->floppy[i]);
+    }
+}
+
+static void ide_wire(struct pc *pc)
+{
+    static const char *const options[IDE_DRIVES] = {"-hda", "-hdb", "-hdc", "-hdd"};
+    for (unsigned i = 0; i < IDE_DRIVES; i++) {
+        bool cdrom = pc->config->ide[i].cdrom;
+        if (!pc->config->ide[i].path)
+            continue;
+        pc->disk[i] = image_open(cdrom ? "-cdrom" : options[i], pc->config->ide[i].path, cdrom);
+        if (cdrom)
+            ide_attach_cdrom(pc->ide, i / IDE_UNITS, i % IDE_UNITS, pc->disk[i]);
+        else
+            ide_attach_disk(pc->ide, i / IDE_UNITS, i % IDE_UNITS, pc->disk[i]);
+    }
+}
+
+/* ---- the display adapter on its PCI function */
+
+static void vga_placed(void *opaque, unsigned first, unsigned last)
+{
+    struct pc *pc = opaque;
+    (void)first;
+    (void)last;
+    int64_t base = pci_bar_address(pc->vga_function, 0);
+    vga_place_frame_buffer(pc->vga, base == PCI_UNMAPPED ? UINT64_MAX : (uint64_t)base);
+}
+
+static void vga_wire(struct pc *pc)
+{
+    pc->vga = vga_create(pc->memory, pc->ports, pc->mmio, pc->clock);
+    if (!pc->vga)
+        die("cannot set up video memory: %s", strerror(errno));
+    pc->vga_function = pci_add(pc->pci, SLOT_VGA, 0,
+                               &(struct pci_identity){.name = "VGA controller",
+                                                      .vendor = VENDOR_BOCHS,
+                                                      .device = DEVICE_VGA,
+                                                      .class_code = CLASS_VGA,
+                                                      .revision = 2,
+                                                      .subsystem_vendor = SUBSYSTEM_VENDOR_QEMU,
+                                                      .subsystem = SUBSYSTEM_QEMU});
+    pci_add_bar(
+        pc->vga_function, 0,
+        &(struct pci_bar){.kind = PCI_BAR_PREFETCHABLE, .size = VGA_MEMORY_SIZE, .name = "vga frame buffer"});
+    pci_add_bar(pc->vga_function, 2,
+                &(struct pci_bar){.kind = PCI_BAR_MEMORY,
+                                  .size = VGA_MMIO_SIZE,
+                                  .name = "vga registers",
+                                  .device = pc->vga,
+                                  .read = vga_mmio_read,
+                                  .write = vga_mmio_write,
+                                  .widest = 2});
+    pci_on_write(pc->vga_function, vga_placed, pc);
+}
+
+/* ---- the parts list */
+
+static void serial_wire(struct pc *pc, const struct machine_ports *host)
+{
+    static const struct {
+        uint16_t port;
+        enum irq irq;
+    } com[SERIALS] = {{PORT_COM1, IRQ_COM1}, {PORT_COM2, IRQ_COM2}};
+    for (unsigned i = 0; i < SERIALS; i++) {
+        const char *joined = pc->config->serial[i];
+        if (joined ? strcmp(joined, "none")
+                   : i == 0) /* COM1 is there unless -serial none; what it says goes nowhere */
+            pc->uart[i] =
+                uart_create(pc->ports, com[i].port, &pc->isa[com[i].irq], pc->clock, host->serial[i]);
+    }
+}
+
+void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
+             const struct machine_ports *host, const struct pc_events *events)
+{
+    const struct machine_config *config = pc->config;
+    struct callback reset = {events->reset, events->opaque};
+    struct callback power_off = {events->power_off, events->opaque};
+    size_t low_size;
+    uint8_t *low = firmware_low(&pc->bios, &low_size);
+
+    pc->ops = ops;
+    pc->engine = engine;
+    interrupts_wire(pc); /* 8259A pair: 20h, a0h, 4d0h */
+    if (!ops->abilities(engine)->pit) {
+        pc->pit = pit_create(pc->ports, &pc->isa[IRQ_TIMER], pc->clock); /* 40h-43h */
+        pc->port61 = port61_create(pc->ports, pc->pit, pc->clock);
+    }
+    pc->port92 = port92_create(pc->ports, reset.call, reset.opaque);
+    pc->rtc = rtc_create(pc->ports, &pc->isa[IRQ_CLOCK], pc->clock); /* 70h */
+    pc->dma = dma_create(pc->ports, pc->memory);                     /* 00h, c0h, 80h */
+    struct ps2_wiring ps2 = {pc->isa[IRQ_KEYBOARD], pc->isa[IRQ_MOUSE], reset.call, reset.opaque};
+    pc->ps2 = ps2_create(pc->ports, &ps2); /* 60h, 64h */
+    pc->keyboard = ps2_keyboard(pc->ps2);
+    serial_wire(pc, host);
+    pc->fdc = fdc_create(pc->ports, &pc->isa[IRQ_FLOPPY], pc->dma, pc->clock); /* 3f0h */
+    floppies_wire(pc);
+
+    pc->pci = pci_create(pc->ports, pc->mmio, pc->memory);          /* cf8h */
+    pc->bridge = i440fx_create(pc->pci, pc->memory, low, low_size); /* 00.0 */
+    pc->piix3 = piix3_create(pc->pci, pc->isa, &reset);             /* 01.0 */
+    pc->ide = ide_create(pc->pci, pc->ports, &pc->isa[IRQ_IDE0]);   /* 01.1: 1f0h, 170h */
+    ide_wire(pc);
+    struct irq_line sci = piix3_sci(pc->piix3);
+    pc->pm = piix4pm_create(pc->pci, pc->ports, pc->clock, &sci, &power_off); /* 01.3 */
+    if (!config->no_vga)
+        vga_wire(pc); /* 02.0: 3b0h, 1ceh, a0000h */
+
+    pc->fwcfg = fwcfg_create(pc->ports, pc->memory); /* 510h */
+    if (config->debugcon && strcmp(config->debugcon, "none"))
+        pc->debugcon = debug_console_create(pc->ports, config->debugcon_port, host->debugcon);
+    if (config->debug_exit)
+        pc->debug_exit = debug_exit_create(pc->ports, config->debug_exit_port, config->debug_exit_size,
+                                           events->debug_exit, events->opaque);
+}
+
+/* ---- reset */
+
+static void cell_set(void *opaque, uint8_t index, uint8_t value)
+{
+    rtc_set_cell(opaque, index, value);
+}
+
+/* What the firmware is told; anew at each reset, since `-boot once=` holds for the first boot only. */
+static void describe(struct pc *pc)
+{
+    uint8_t floppies = fdc_cmos_types(pc->fdc);
+    struct firmware_description description = {
+        .ram_size = pc->config->ram_size,
+        .cpus = pc->config->cpus,
+        .cpus_most = pc->config->cpus,
+        .boot_order = !pc->booted && pc->config->boot_once ? pc->config->boot_once : pc->config->boot_order,
+        .boot_menu = pc->config->boot_menu,
+        .floppy_types = {floppies >> 4, floppies & 0xf},
+        .vga = pc->vga ? &pc->vga_rom : NULL,
+    };
+    for (unsigned i = 0; i < IDE_DRIVES; i++) {
+        description.cdrom[i] = pc->disk[i] && pc->config->ide[i].cdrom;
+        description.disk_sizes[i] = pc->disk[i] && !description.cdrom[i] ? pc->disk[i]->size : 0;
+    }
+    firmware_describe(&description, pc->fwcfg, cell_set, pc->rtc);
+    pc->booted = true;
+}
+
+void pc_reset(struct pc *pc)
+{
+    if (pc->pic)
+        pic_reset(pc->pic);
+    if (pc->pit) {
+        pit_reset(pc->pit);
+        port61_reset(pc->port61);
+    }
+    port92_reset(pc->port92);
+    rtc_reset(pc->rtc);
+    dma_reset(pc->dma);
+    ps2_reset(pc->ps2);
+    for (unsigned i = 0; i < SERIALS; i++)
+        if (pc->uart[i])
+            uart_reset(pc->uart[i]);
+    fdc_reset(pc->fdc);
+    pci_reset(pc->pci);
+    i440fx_reset(pc->bridge);
+    piix3_reset(pc->piix3);
+    ide_reset(pc->ide);
+    piix4pm_reset(pc->pm);
+    if (pc->vga) {
+        vga_place_frame_buffer(pc->vga, UINT64_MAX);
+        vga_reset(pc->vga);
+    }
+    fwcfg_reset(pc->fwcfg);
+    describe(pc);
+}
+
+void pc_destroy(struct pc *pc)
+{
+    debug_exit_destroy(pc->debug_exit);
+    debug_console_destroy(pc->debugcon);
+    fwcfg_destroy(pc->fwcfg);
+    vga_destroy(pc->vga);
+    piix4pm_destroy(pc->pm);
+    ide_destroy(pc->ide);
+    piix3_destroy(pc->piix3);
+    i440fx_destroy(pc->bridge);
+    pci_destroy(pc->pci);
+    fdc_destroy(pc->fdc);
+    for (unsigned i = 0; i < SERIALS; i++)
+        uart_destroy(pc->uart[i]);
+    ps2_destroy(pc->ps2);
+    dma_destroy(pc->dma);
+    rtc_destroy(pc->rtc);
+    port92_destroy(pc->port92);
+    port61_destroy(pc->port61);
+    pit_destroy(pc->pit);
+    pic_destroy(pc->pic);
+    for (unsigned i = 0; i < FLOPPIES; i++)
+        block_close(pc->floppy[i]);
+    for (unsigned i = 0; i < IDE_DRIVES; i++)
+        block_close(pc->disk[i]);
+    firmware_free(&pc->vga_rom);
+    firmware_free(&pc->bios);
+    bus_destroy(pc->mmio);
+    bus_destroy(pc->ports);
+    memory_destroy(pc->memory);
+    free(pc);
+}
+
+/* ---- for the machine */
+
+void pc_press_power_button(struct pc *pc)
+{
+    piix4pm_press_power_button(pc->pm);
+}
+
+const struct display_source *pc_display(struct pc *pc)
+{
+    return pc->vga ? vga_display(pc->vga) : NULL;
+}
+
+const struct input_sink *pc_keyboard(struct pc *pc)
+{
+    return &pc->keyboard;
+}
+
+void pc_print_pic(struct pc *pc, FILE *out)
+{
+    if (pc->pic)
+        pic_print(pc->pic, out);
+    else
+        pc->ops->irqchip_print(pc->engine, out);
+}
+
+void pc_print_pci(struct pc *pc, FILE *out)
+{
+    pci_print(pc->pci, out);
+}

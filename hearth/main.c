@@ -1,0 +1,240 @@
+/* hearth: options -> engine -> machine -> run. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "core/lock.h"
+#include "core/log.h"
+#include "display/terminal.h"
+#include "host/character.h"
+#include "host/loop.h"
+#include "host/terminal.h"
+#include "machine/machine.h"
+#include "monitor/monitor.h"
+#include "options/options.h"
+
+struct session {
+    struct machine_config config;
+    struct loop *loop;
+    struct terminal *terminal;
+    struct machine_ports ports;
+    struct character_port *monitor_port;
+    struct machine *machine;
+    struct monitor *monitor;
+    struct terminal_display *display;
+    int signals;
+};
+
+/* Descriptors 0 to 2 that the caller closed would be given to the next file that is opened, a disk image even. */
+static void standard_descriptors_open(void)
+{
+    int descriptor;
+    do
+        descriptor = open("/dev/null", O_RDWR);
+    while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+    if (descriptor > STDERR_FILENO)
+        close(descriptor);
+}
+
+/* ---- signals: SIGTERM, SIGINT and SIGHUP end hearth in order; every thread has them blocked */
+
+static void signal_arrived(void *opaque, int descriptor, short revents)
+{
+    struct session *session = opaque;
+    struct signalfd_siginfo info;
+    char path[64], command[64] = "?";
+    (void)revents;
+
+    if (read(descriptor, &info, sizeof(info)) != sizeof(info))
+        return;
+    snprintf(path, sizeof(path), "/proc/%u/comm", info.ssi_pid);
+    FILE *file = fopen(path, "re");
+    if (file && fgets(command, sizeof(command), file))
+        command[strcspn(command, "\n")] = '\0';
+    if (file)
+        fclose(file);
+    terminal_restore();
+    warn("terminating on signal %u from pid %u (%s)", info.ssi_signo, info.ssi_pid, command);
+    machine_quit(session->machine, EXIT_POWERED_OFF);
+}
+
+static void signals_set(struct session *session)
+{
+    sigset_t set;
+    signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error of write() */
+    signal(SIGXFSZ, SIG_IGN); /* and a file that may not grow too */
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    session->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (session->signals < 0)
+        die("cannot receive signals: %s", strerror(errno));
+}
+
+/* ---- which engine */
+
+static const struct engine_ops *engine_choose(const struct machine_config *config)
+{
+    struct kvm_verdict verdict;
+    if (config->accelerator == ACCEL_KVM)
+        return &engine_kvm;
+    if (config->accelerator == ACCEL_SOFT)
+        return &engine_soft;
+    kvm_judge(&verdict, false);
+    warn("%s: %s", verdict.usable ? "running on KVM" : "running on the software CPU", verdict.reason);
+    return verdict.usable ? &engine_kvm : &engine_soft;
+}
+
+/* ---- who uses the terminal */
+
+static bool uses_terminal(const char *specification)
+{
+    return specification && (!strcmp(specification, "stdio") || !strcmp(specification, "mon:stdio"));
+}
+
+/* Fills in what -nographic, -display and the defaults mean for the host ends. */
+static void ends_settle(struct session *session)
+{
+    struct machine_config *config = &session->config;
+    bool taken = uses_terminal(config->monitor) || uses_terminal(config->debugcon);
+    for (unsigned i = 0; i < SERIALS; i++)
+        taken = taken || uses_terminal(config->serial[i]);
+
+    if (config->nographic) {
+        config->display = DISPLAY_NONE;
+        if (!config->serial[0] && !taken)
+            config->serial[0] = "mon:stdio";
+    }
+    if (config->display == DISPLAY_DEFAULT)
+        config->display =
+            !taken && terminal_is_interactive(session->terminal) ? DISPLAY_TERMINAL : DISPLAY_NONE;
+    bool shares = config->display == DISPLAY_TERMINAL;
+    for (unsigned i = 0; i < SERIALS; i++)
+        shares = shares || (config->serial[i] && !strcmp(config->serial[i], "mon:stdio"));
+    if (!config->monitor && shares)
+        config->monitor = "mon:stdio";
+}
+
+static struct character_port *end_open(struct session *session, const char *label, const char *specification)
+{
+    char error[512];
+    if (!specification || !strcmp(specification, "none"))
+        return NULL;
+    struct character_port *port =
+        character_open(session->loop, session->terminal, label, specification, error, sizeof(error));
+    if (!port)
+        die("%s", error);
+    return port;
+}
+
+static void ends_open(struct session *session)
+{
+    static const char *const labels[SERIALS] = {"serial0", "serial1"};
+    for (unsigned i = 0; i < SERIALS; i++)
+        session->ports.serial[i] = end_open(session, labels[i], session->config.serial[i]);
+    session->ports.debugcon = end_open(session, "debugcon", session->config.debugcon);
+}
+
+static void ends_close(struct session *session)
+{
+    for (unsigned i = 0; i < SERIALS; i++)
+        character_close(session->ports.serial[i]);
+    character_close(session->ports.debugcon);
+    character_close(session->monitor_port);
+}
+
+static void display_open(struct session *session)
+{
+    char error[256];
+    if (session->config.display != DISPLAY_TERMINAL)
+        return;
+    if (!machine_display(session->machine))
+        die("-display terminal: there is no display adapter (-vga none)");
+    session->display =
+        terminal_display_create(session->terminal, session->loop, machine_display(session->machine),
+                                machine_keyboard(session->machine), error, sizeof(error));
+    if (!session->display)
+        die("-display terminal: %s", error);
+}
+
+static void monitor_open(struct session *session)
+{
+    session->monitor_port = end_open(session, "monitor", session->config.monitor);
+    if (!session->monitor_port)
+        return;
+    session->monitor = monitor_create(session->machine, session->monitor_port);
+    character_on_connect(session->monitor_port, monitor_greet, session->monitor);
+}
+
+static void quit_typed(void *opaque)
+{
+    struct session *session = opaque;
+    machine_quit(session->machine, EXIT_POWERED_OFF);
+}
+
+/* ---- */
+
+static void session_open(struct session *session)
+{
+    session->loop = loop_create(&machine_mutex);
+    if (!session->loop)
+        die("cannot create an event loop: %s", strerror(errno));
+    signals_set(session);
+    machine_lock();
+    session->terminal = terminal_create(session->loop);
+    log_before_exit = terminal_restore;
+    ends_settle(session);
+    ends_open(session);
+    machine_unlock();
+
+    session->machine =
+        machine_create(&session->config, engine_choose(&session->config), &session->ports, session->loop);
+
+    machine_lock();
+    terminal_set_escapes(session->terminal,
+                         &(struct terminal_escapes){.opaque = session, .quit = quit_typed});
+    display_open(session);
+    monitor_open(session);
+    loop_watch(session->loop, session->signals, POLLIN, signal_arrived, session);
+    if (!session->config.start_stopped)
+        machine_continue(session->machine);
+    machine_unlock();
+}
+
+static int session_close(struct session *session)
+{
+    int status = machine_exit_status(session->machine);
+    machine_lock();
+    terminal_display_destroy(session->display);
+    monitor_destroy(session->monitor);
+    ends_close(session);
+    terminal_destroy(session->terminal);
+    machine_unlock();
+    if (machine_last_words(session->machine) && !session->config.no_shutdown)
+        fputs(machine_last_words(session->machine), stderr);
+    machine_destroy(session->machine);
+    loop_destroy(session->loop);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct session session = {0};
+
+    standard_descriptors_open();
+    options_parse(&session.config, argc, argv);
+    log_mask = session.config.log_mask;
+    if (session.config.log_file && !log_open(session.config.log_file))
+        die("-D %s: %s", session.config.log_file, strerror(errno));
+    session_open(&session);
+    loop_run(session.loop);
+    return session_close(&session);
+}
