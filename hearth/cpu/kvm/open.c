@@ -41,11 +41,10 @@ static void explain_permission(const char *path, char *error, size_t size)
                  "no permission for %s, which is for group %s: sudo usermod -aG %s $USER, then log in again",
                  path, group->gr_name, group->gr_name);
     else
-        snprintf(
-            error, size,
-            "no permission for %s, which is for its owner alone: sudo chgrp kvm %s && sudo chmod g+rw %s && "
-            "sudo usermod -aG kvm $USER, then log in again",
-            path, path, path);
+        snprintf(error, size,
+                 "no permission for %s, its owner's alone: sudo chgrp kvm %s; sudo chmod 660 %s; "
+                 "sudo usermod -aG kvm $USER; log in again",
+                 path, path, path);
 }
 
 static void explain_open(const char *path, int reason, char *error, size_t size)
