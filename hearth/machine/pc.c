@@ -50,11 +50,6 @@ enum {
     PORT_COM1 = 0x3f8,
     PORT_COM2 = 0x2f8,
     SLOT_VGA = 2,
-    VENDOR_BOCHS = 0x1234,
-    DEVICE_VGA = 0x1111,
-    CLASS_VGA = 0x030000,
-    SUBSYSTEM_VENDOR_QEMU = 0x1af4,
-    SUBSYSTEM_QEMU = 0x1100,
 };
 
 struct pc {
@@ -84,7 +79,6 @@ struct pc {
     struct piix4pm *pm;
     struct ide *ide;
     struct vga *vga;
-    struct pci_device *vga_function;
     struct fwcfg *fwcfg;
     struct debug_console *debugcon;
     struct debug_exit *debug_exit;
@@ -206,42 +200,12 @@ static void ide_wire(struct pc *pc)
     }
 }
 
-/* ---- the display adapter on its PCI function */
-
-static void vga_placed(void *opaque, unsigned first, unsigned last)
-{
-    struct pc *pc = opaque;
-    (void)first;
-    (void)last;
-    int64_t base = pci_bar_address(pc->vga_function, 0);
-    vga_place_frame_buffer(pc->vga, base == PCI_UNMAPPED ? UINT64_MAX : (uint64_t)base);
-}
-
 static void vga_wire(struct pc *pc)
 {
     pc->vga = vga_create(pc->memory, pc->ports, pc->mmio, pc->clock);
     if (!pc->vga)
         die("cannot set up video memory: %s", strerror(errno));
-    pc->vga_function = pci_add(pc->pci, SLOT_VGA, 0,
-                               &(struct pci_identity){.name = "VGA controller",
-                                                      .vendor = VENDOR_BOCHS,
-                                                      .device = DEVICE_VGA,
-                                                      .class_code = CLASS_VGA,
-                                                      .revision = 2,
-                                                      .subsystem_vendor = SUBSYSTEM_VENDOR_QEMU,
-                                                      .subsystem = SUBSYSTEM_QEMU});
-    pci_add_bar(
-        pc->vga_function, 0,
-        &(struct pci_bar){.kind = PCI_BAR_PREFETCHABLE, .size = VGA_MEMORY_SIZE, .name = "vga frame buffer"});
-    pci_add_bar(pc->vga_function, 2,
-                &(struct pci_bar){.kind = PCI_BAR_MEMORY,
-                                  .size = VGA_MMIO_SIZE,
-                                  .name = "vga registers",
-                                  .device = pc->vga,
-                                  .read = vga_mmio_read,
-                                  .write = vga_mmio_write,
-                                  .widest = 2});
-    pci_on_write(pc->vga_function, vga_placed, pc);
+    vga_add_to_pci(pc->vga, pc->pci, SLOT_VGA, NULL, 0); /* its BIOS goes to SeaBIOS through fw_cfg */
 }
 
 /* ---- the parts list */
@@ -280,7 +244,7 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
     pc->port92 = port92_create(pc->ports, reset.call, reset.opaque);
     pc->rtc = rtc_create(pc->ports, &pc->isa[IRQ_CLOCK], pc->clock); /* 70h */
     pc->dma = dma_create(pc->ports, pc->memory);                     /* 00h, c0h, 80h */
-    struct ps2_wiring ps2 = {pc->isa[IRQ_KEYBOARD], pc->isa[IRQ_MOUSE], reset.call, reset.opaque};
+    struct ps2_wiring ps2 = {pc->isa[IRQ_KEYBOARD], pc->isa[IRQ_MOUSE], pc->clock, reset.call, reset.opaque};
     pc->ps2 = ps2_create(pc->ports, &ps2); /* 60h, 64h */
     pc->keyboard = ps2_keyboard(pc->ps2);
     serial_wire(pc, host);
@@ -307,9 +271,9 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
 
 /* ---- reset */
 
-static void cell_set(void *opaque, uint8_t index, uint8_t value)
+static void cell_set(void *opaque, unsigned cell, uint8_t value)
 {
-    rtc_set_cell(opaque, index, value);
+    rtc_set_cell(opaque, cell, value);
 }
 
 /* What the firmware is told; anew at each reset, since `-boot once=` holds for the first boot only. */
@@ -354,10 +318,8 @@ void pc_reset(struct pc *pc)
     piix3_reset(pc->piix3);
     ide_reset(pc->ide);
     piix4pm_reset(pc->pm);
-    if (pc->vga) {
-        vga_place_frame_buffer(pc->vga, UINT64_MAX);
+    if (pc->vga)
         vga_reset(pc->vga);
-    }
     fwcfg_reset(pc->fwcfg);
     describe(pc);
 }
