@@ -55,6 +55,8 @@ struct vga *vga_create(struct memory *memory, struct bus *ports, struct bus *mmi
 
 void vga_destroy(struct vga *vga)
 {
+    if (!vga)
+        return;
     munmap(vga->picture, VGA_MEMORY_SIZE);
     munmap(vga->copy, BANK_SIZE);
     free(vga);

@@ -30,6 +30,8 @@ struct terminal_client {
     size_t (*room)(void *opaque);
     void (*focus)(void *opaque, bool focused);                      /* may be NULL */
     void (*resized)(void *opaque, unsigned columns, unsigned rows); /* may be NULL */
+    /* Help for the Ctrl-A keys, where it cannot simply be written (whole_screen); may be NULL. */
+    void (*help)(void *opaque, const char *text);
     bool mux;          /* the Ctrl-A keys work, and Ctrl-C and the like are sent instead of ending hearth */
     bool whole_screen; /* while it has the focus, what the others write waits */
 };
@@ -49,6 +51,10 @@ void terminal_focus(struct terminal *terminal, const void *opaque);
 
 /* Never blocks; what standard output does not take is kept, up to a bound. */
 void terminal_write(struct terminal *terminal, const void *opaque, const void *bytes, size_t count);
+/* For a client with whole_screen: writes `enter`, and remembers what undoes it (literals) for terminal_leave() and
+ * terminal_restore(), whichever comes first. */
+void terminal_enter(struct terminal *terminal, const char *enter, const char *leave);
+void terminal_leave(struct terminal *terminal);
 /* Bytes that are kept because standard output does not take them. */
 size_t terminal_pending(const struct terminal *terminal);
 /* A client's `room` has grown. */
