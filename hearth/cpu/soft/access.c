@@ -44,6 +44,7 @@ static bool segment_flat(const struct cpu *cpu, enum segment_name name)
 
 void segments_changed(struct cpu *cpu)
 {
+    cpu->tlb = cpu->tlbs[is_user(cpu)];
     cpu->alignment = (cpu->cr0 & CR0_AM) && (cpu->rflags & FLAG_AC) && is_user(cpu);
     for (int i = 0; i < SEG_COUNT; i++) {
         cpu->window[i].read_end = window_end(cpu, &cpu->segment[i], false);

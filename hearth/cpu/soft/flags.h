@@ -11,6 +11,14 @@
 
 #include "cpu/soft/op.h"
 
+always int64_t sign_extend(uint64_t value, unsigned size)
+{
+    return size == 1   ? (int8_t)value
+           : size == 2 ? (int16_t)value
+           : size == 4 ? (int32_t)value
+                       : (int64_t)value;
+}
+
 enum flags_kind {
     FLAGS_READY, /* they stand in cpu->rflags */
     FLAGS_ADD,   /* ADD, ADC, XADD */
@@ -18,6 +26,7 @@ enum flags_kind {
     FLAGS_LOGIC, /* AND, OR, XOR, TEST: no carries */
     FLAGS_INC,   /* as ADD and SUB, but CF stands in cpu->rflags */
     FLAGS_DEC,
+    FLAGS_RESULT, /* ZF, SF and PF from the result; CF, OF and AF stand in cpu->rflags */
 };
 
 always void flags_defer(struct cpu *cpu, enum flags_kind kind, int64_t result, int64_t left, int64_t right)
@@ -79,7 +88,8 @@ always bool flag_parity(const struct cpu *cpu)
 always bool flag_overflow(const struct cpu *cpu)
 {
     switch (cpu->lazy.kind) {
-    case FLAGS_READY: return cpu->rflags & FLAG_OF;
+    case FLAGS_READY:
+    case FLAGS_RESULT: return cpu->rflags & FLAG_OF;
     case FLAGS_LOGIC: return false;
     default: return flags_overflow(&cpu->lazy);
     }
@@ -88,7 +98,8 @@ always bool flag_overflow(const struct cpu *cpu)
 always bool flag_adjust(const struct cpu *cpu)
 {
     switch (cpu->lazy.kind) {
-    case FLAGS_READY: return cpu->rflags & FLAG_AF;
+    case FLAGS_READY:
+    case FLAGS_RESULT: return cpu->rflags & FLAG_AF;
     case FLAGS_LOGIC: return false;
     default: return flags_carries(&cpu->lazy) >> 3 & 1;
     }
@@ -123,6 +134,14 @@ always void flags_set_arithmetic(struct cpu *cpu, uint32_t bits)
 {
     cpu->rflags = (cpu->rflags & ~(uint64_t)FLAGS_ARITHMETIC) | bits;
     cpu->lazy.kind = FLAGS_READY;
+}
+
+/* CF, OF and AF now, the others of a sign-extended result when somebody asks. */
+always void flags_defer_result(struct cpu *cpu, uint32_t bits, int64_t result)
+{
+    cpu->rflags = (cpu->rflags & ~(uint64_t)(FLAG_CF | FLAG_OF | FLAG_AF)) | bits;
+    cpu->lazy.kind = FLAGS_RESULT;
+    cpu->lazy.result = result;
 }
 
 /* Replaces some of the arithmetic flags and keeps the others. */

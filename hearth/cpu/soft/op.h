@@ -30,7 +30,7 @@ struct op {
     uint16_t offset; /* of its first byte from the start of the block */
     int32_t displacement;
     uint32_t immediate; /* sign-extended to the operand's width; branches: target - start of the block */
-    uint64_t mask;      /* of the address: FFFFh or FFFFFFFFh */
+    uint64_t mask;      /* of the address: FFFFh or FFFFFFFFh; branches: bit n: link n stays in the page */
 };
 
 /* What a block was decoded for; with its physical address its key. */
@@ -41,13 +41,15 @@ enum code_mode {
     MODE_SINGLE = 1 << 3,  /* one instruction: TF, or the shadow of STI and MOV SS */
 };
 
-enum { BLOCK_LINKS = 2 };
+enum block_link { LINK_TAKEN, LINK_FALL, LINK_NONE, BLOCK_LINKS = LINK_NONE };
 
 struct block {
     uint64_t physical; /* UINT64_MAX: dead */
     uint32_t mode;
     uint16_t length; /* bytes */
     uint16_t count;  /* instructions */
+    bool crosses;    /* its one instruction runs into second_page (physical) */
+    uint64_t second_page;
     struct block *hash_next, *page_next[2];
     struct block
         *link[BLOCK_LINKS]; /* where it goes on: taken branch (or the last indirect target), fall-through */
@@ -70,11 +72,10 @@ always uint64_t instruction_rip(const struct cpu *cpu)
     return cpu->op ? (cpu->rip + cpu->op->offset) & UINT32_MAX : cpu->rip;
 }
 
+/* IP does not wrap at 64 KiB: running off the end is a fault. */
 always uint64_t next_rip(const struct cpu *cpu, const struct op *op)
 {
-    uint64_t rip = cpu->rip + op->offset + op->length;
-
-    return cpu->mode & MODE_CODE32 ? rip & UINT32_MAX : rip & UINT16_MAX;
+    return (cpu->rip + op->offset + op->length) & UINT32_MAX;
 }
 
 /* Registers. A 32-bit write clears the upper half, as in long mode. */

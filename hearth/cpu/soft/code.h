@@ -1,0 +1,74 @@
+/*
+ * The store of decoded blocks.
+ *
+ * A block is keyed by its physical address and mode, so it survives CR3 loads and serves every mapping of its page.
+ * Pages that hold code are marked; writes to them come to code_written(), which drops the blocks whose bytes changed
+ * by turning their operations into ones that leave to the run loop: whoever still jumps there finds out.
+ */
+#ifndef SOFT_CODE_H
+#define SOFT_CODE_H
+
+#include <pthread.h>
+
+#include "cpu/soft/access.h"
+
+enum {
+    BLOCK_OPERATIONS = 32, /* most instructions in a block */
+    CODE_LINE_SHIFT = 6,   /* what is written is tracked in lines of 64 bytes: 64 of them in a page */
+    CODE_HASH_BITS = 16,   /* blocks */
+    CODE_PAGE_BUCKETS = 4096,
+    CODE_ARENA = 32 << 20,       /* bytes of blocks; when full all are dropped */
+    CODE_MARKED_PAGES = 1 << 20, /* pages below 4 GiB have a byte each that says whether they hold code */
+    CODE_POSTS = 32,             /* ranges that other threads can post before everything is dropped instead */
+    INSTRUCTION_BYTES = 15,      /* longest instruction */
+};
+
+struct code_page {
+    uint64_t page; /* physical address */
+    struct code_page *next;
+    struct block *blocks;
+    uint64_t lines; /* bit n: line n has been decoded */
+};
+
+/* A block with room for the longest, for building and for code that cannot be kept. */
+struct block_room {
+    struct block block;
+    struct op ops[BLOCK_OPERATIONS + 1];
+};
+
+struct code {
+    struct block *hash[1 << CODE_HASH_BITS];
+    struct code_page *pages[CODE_PAGE_BUCKETS];
+    _Atomic uint8_t *marks;
+    uint8_t *arena;
+    size_t arena_used;
+    struct block_room room;
+    struct block **link_from; /* where the block that is found next may be linked from; NULL: nowhere */
+
+    /* What other threads changed: looked at between blocks. */
+    pthread_mutex_t post_lock;
+    struct {
+        uint64_t base, size;
+    } post[CODE_POSTS];
+    unsigned posts;
+    bool post_all, post_map; /* too many to remember; the map changed, so the TLBs go too */
+};
+
+bool code_create(struct code *code);
+void code_destroy(struct code *code);
+void code_drop_all(struct code *code);
+
+/* The block at cpu->rip (exact), decoded if need be; raises #GP and #PF of the fetch. `single`: one instruction. */
+struct block *code_find(struct cpu *cpu, bool single);
+
+/* Any thread: bytes or the map changed. The second half runs on the CPU's thread between blocks. */
+void code_post(struct soft *soft, uint64_t base, uint64_t size, bool map);
+void code_take_posts(struct cpu *cpu);
+
+/*
+ * decode.c: fills in ops, count and length of a block whose physical and mode are set, from the bytes up to the end of its page or
+ * segment. Answers 0 if the first instruction does not end within them.
+ */
+unsigned decode_block(struct block *block, const uint8_t *bytes, unsigned size);
+
+#endif

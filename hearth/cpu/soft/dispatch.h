@@ -1,0 +1,93 @@
+/*
+ * How a block ends: on to the next one without leaving the handlers, or out to the run loop.
+ */
+#ifndef SOFT_DISPATCH_H
+#define SOFT_DISPATCH_H
+
+#include "cpu/soft/soft.h"
+
+always unsigned code_hash(uint64_t physical, uint32_t mode)
+{
+    return (physical + ((uint64_t)mode << 40)) * 0x9e3779b97f4a7c15ull >> (64 - CODE_HASH_BITS);
+}
+
+/* Out to the run loop. What was counted on entering the block and has not run is taken back. */
+always const struct op *leave_at(struct cpu *cpu, const struct op *op, uint64_t rip, unsigned retired)
+{
+    cpu->instructions -= cpu->block->count - (unsigned)(op - cpu->block->ops) - retired;
+    cpu->rip = rip;
+    cpu->op = NULL;
+    return NULL;
+}
+
+/* ... to the instruction behind this one. */
+const struct op *leave(struct cpu *cpu, const struct op *op);
+/* ... to wherever the handler has put cpu->rip, perhaps in another mode or with other flags. */
+const struct op *leave_changed(struct cpu *cpu, const struct op *op);
+/* ... to a branch's target (checked against CS's limit) or what is behind the branch; it may be linked to. */
+const struct op *leave_branch(struct cpu *cpu, const struct op *op, enum block_link link, uint64_t rip);
+
+/* #GP(0) for a branch target outside CS. */
+_Noreturn void branch_outside(struct cpu *cpu, const struct op *op, uint64_t rip);
+
+/* NEXT, unless something wants to be looked at first. */
+#define NEXT_OR_LEAVE                                                                                        \
+    do {                                                                                                     \
+        if (unlikely(atomic_load_explicit(&cpu->attention, memory_order_relaxed)))                           \
+            return leave(cpu, op);                                                                           \
+        NEXT;                                                                                                \
+    } while (0)
+
+always const struct op *enter(struct cpu *cpu, struct block *block, uint64_t rip)
+{
+    const struct op *first = block->ops;
+
+    cpu->rip = rip;
+    cpu->block = block;
+    cpu->instructions += block->count;
+    GO(first);
+}
+
+/* Is this block what stands at that address now? For links that leave the page. */
+always bool block_is_at(const struct cpu *cpu, const struct block *block, uint64_t rip)
+{
+    uint64_t linear = (uint32_t)(cpu->segment[SEG_CS].base + rip);
+    const struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
+
+    return entry->execute_tag == tlb_tag(cpu, linear, 1) &&
+           block->physical == (entry->physical | (linear & ~PAGE_MASK));
+}
+
+/* Goes on at a RIP that is known to be within CS, from a direct branch. op->mask has a bit for each link that stays in the page. */
+always const struct op *chain(struct cpu *cpu, const struct op *op, enum block_link link, uint64_t rip)
+{
+    struct block *next = cpu->block->link[link];
+
+    if (likely(next && !atomic_load_explicit(&cpu->attention, memory_order_relaxed) &&
+               rip + next->length <= cpu->code_end) &&
+        (likely(op->mask & (1u << link)) || block_is_at(cpu, next, rip)))
+        return enter(cpu, next, rip);
+    return leave_branch(cpu, op, link, rip);
+}
+
+/* Goes on at a RIP out of a register or the stack. */
+always const struct op *chain_indirect(struct cpu *cpu, const struct op *op, uint64_t rip)
+{
+    uint64_t linear = (uint32_t)(cpu->segment[SEG_CS].base + rip);
+    const struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
+    uint64_t physical = entry->physical | (linear & ~PAGE_MASK);
+    uint32_t mode = cpu->block->mode;
+    struct block *next;
+
+    if (unlikely(entry->execute_tag != tlb_tag(cpu, linear, 1)))
+        return leave_branch(cpu, op, LINK_NONE, rip);
+    next = cpu->soft->code.hash[code_hash(physical, mode)];
+    while (next && (next->physical != physical || next->mode != mode))
+        next = next->hash_next;
+    if (likely(next && !next->crosses && !atomic_load_explicit(&cpu->attention, memory_order_relaxed)) &&
+        likely(rip + next->length <= cpu->code_end))
+        return enter(cpu, next, rip);
+    return leave_branch(cpu, op, LINK_NONE, rip);
+}
+
+#endif

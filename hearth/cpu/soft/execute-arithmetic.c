@@ -1,0 +1,432 @@
+/*
+ * ADD OR ADC SBB AND SUB XOR CMP TEST MOV in all forms, INC DEC NOT NEG MUL IMUL DIV IDIV, and the decimal adjustments.
+ *
+ * Source: SDM volume 2. Undefined flags are what AMD's family 17h leaves.
+ */
+#include "cpu/soft/dispatch.h"
+#include "cpu/soft/execute.h"
+#include "cpu/soft/flags.h"
+
+/* left op right with its flags; operands sign-extended. CMP and TEST answer left. */
+always int64_t binary(struct cpu *cpu, enum binary kind, unsigned size, int64_t left, int64_t right)
+{
+    int64_t result;
+
+    switch (kind) {
+    case ADD:
+    case ADC:
+        result = sign_extend(left + right + (kind == ADC ? flag_carry(cpu) : 0), size);
+        flags_defer(cpu, FLAGS_ADD, result, left, right);
+        return result;
+    case SUB:
+    case SBB:
+        result = sign_extend(left - right - (kind == SBB ? flag_carry(cpu) : 0), size);
+        flags_defer(cpu, FLAGS_SUB, result, left, right);
+        return result;
+    case CMP: flags_defer(cpu, FLAGS_SUB, sign_extend(left - right, size), left, right); return left;
+    case TEST: flags_defer_logic(cpu, left & right); return left;
+    case MOV: return right;
+    default:
+        result = kind == OR ? left | right : kind == AND ? left & right : left ^ right;
+        flags_defer_logic(cpu, result);
+        return result;
+    }
+}
+
+always bool reads_left(enum binary kind)
+{
+    return kind != MOV;
+}
+
+always bool writes_left(enum binary kind)
+{
+    return kind != CMP && kind != TEST;
+}
+
+always int64_t reg_signed(const struct cpu *cpu, unsigned reg, unsigned size)
+{
+    return sign_extend(reg_get(cpu, reg, size), size);
+}
+
+always const struct op *binary_reg(struct cpu *cpu, const struct op *op, enum binary kind, unsigned size,
+                                   unsigned reg, int64_t right)
+{
+    int64_t left = reads_left(kind) ? reg_signed(cpu, reg, size) : 0;
+    int64_t result = binary(cpu, kind, size, left, right);
+
+    if (writes_left(kind))
+        reg_set(cpu, reg, size, result);
+    NEXT;
+}
+
+always uint64_t operand_linear(struct cpu *cpu, const struct op *op, unsigned size, bool write, bool flat)
+{
+    return flat ? address_flat(cpu, op) : segment_linear(cpu, op->segment, address(cpu, op), size, write);
+}
+
+always const struct op *binary_from(struct cpu *cpu, const struct op *op, enum binary kind, unsigned size,
+                                    bool flat)
+{
+    MAY_FAULT;
+    return binary_reg(cpu, op, kind, size, op->reg,
+                      sign_extend(load_linear(cpu, operand_linear(cpu, op, size, false, flat), size), size));
+}
+
+always const struct op *binary_to(struct cpu *cpu, const struct op *op, enum binary kind, unsigned size,
+                                  bool flat, int64_t right)
+{
+    uint64_t linear;
+
+    MAY_FAULT;
+    linear = operand_linear(cpu, op, size, writes_left(kind), flat);
+    if (kind == MOV) {
+        store_linear(cpu, linear, size, right);
+    } else if (!writes_left(kind)) {
+        binary(cpu, kind, size, sign_extend(load_linear(cpu, linear, size), size), right);
+    } else {
+        struct modify modify;
+        int64_t left = sign_extend(modify_begin_linear(cpu, linear, size, &modify), size);
+
+        modify_end(cpu, size, binary(cpu, kind, size, left, right), &modify);
+    }
+    NEXT;
+}
+
+#define BINARY(kind, size)                                                                                   \
+    static const struct op *kind##_rr_##size(struct cpu *cpu, const struct op *op)                           \
+    {                                                                                                        \
+        return binary_reg(cpu, op, kind, size, op->base, reg_signed(cpu, op->reg, size));                    \
+    }                                                                                                        \
+    static const struct op *kind##_ri_##size(struct cpu *cpu, const struct op *op)                           \
+    {                                                                                                        \
+        return binary_reg(cpu, op, kind, size, op->base, (int32_t)op->immediate);                            \
+    }                                                                                                        \
+    BINARY_MEMORY(kind, size, any, false)                                                                    \
+    BINARY_MEMORY(kind, size, flat, true)
+
+#define BINARY_MEMORY(kind, size, name, flat)                                                                \
+    static const struct op *kind##_rm_##size##_##name(struct cpu *cpu, const struct op *op)                  \
+    {                                                                                                        \
+        return binary_from(cpu, op, kind, size, flat);                                                       \
+    }                                                                                                        \
+    static const struct op *kind##_mr_##size##_##name(struct cpu *cpu, const struct op *op)                  \
+    {                                                                                                        \
+        return binary_to(cpu, op, kind, size, flat, reg_signed(cpu, op->reg, size));                         \
+    }                                                                                                        \
+    static const struct op *kind##_mi_##size##_##name(struct cpu *cpu, const struct op *op)                  \
+    {                                                                                                        \
+        return binary_to(cpu, op, kind, size, flat, (int32_t)op->immediate);                                 \
+    }
+
+#define BINARY_ROW(kind, size)                                                                               \
+    {                                                                                                        \
+        kind##_rr_##size, kind##_ri_##size, kind##_rm_##size##_any, kind##_mr_##size##_any,                  \
+            kind##_mi_##size##_any, kind##_rm_##size##_flat, kind##_mr_##size##_flat,                        \
+            kind##_mi_##size##_flat                                                                          \
+    }
+
+#define BINARY_KINDS(X)     X(ADD) X(OR) X(ADC) X(SBB) X(AND) X(SUB) X(XOR) X(CMP) X(TEST) X(MOV)
+#define BINARY_WIDTHS(kind) BINARY(kind, 1) BINARY(kind, 2) BINARY(kind, 4)
+#define BINARY_ROWS(kind)   [kind] = {BINARY_ROW(kind, 1), BINARY_ROW(kind, 2), BINARY_ROW(kind, 4)},
+
+BINARY_KINDS(BINARY_WIDTHS)
+op_function *const binary_handlers[BINARIES][WIDTHS][BINARY_FORMS] = {BINARY_KINDS(BINARY_ROWS)};
+
+/* ---- INC DEC NOT NEG ---- */
+
+always void flags_defer_step(struct cpu *cpu, enum flags_kind kind, int64_t result, int64_t left)
+{
+    bool carry = flag_carry(cpu);
+
+    cpu->rflags = (cpu->rflags & ~(uint64_t)FLAG_CF) | carry;
+    flags_defer(cpu, kind, result, left, 1);
+}
+
+always int64_t unary(struct cpu *cpu, enum unary kind, unsigned size, int64_t value)
+{
+    int64_t result;
+
+    switch (kind) {
+    case INC:
+        result = sign_extend(value + 1, size);
+        flags_defer_step(cpu, FLAGS_INC, result, value);
+        return result;
+    case DEC:
+        result = sign_extend(value - 1, size);
+        flags_defer_step(cpu, FLAGS_DEC, result, value);
+        return result;
+    case NEG:
+        result = sign_extend(-(uint64_t)value, size);
+        flags_defer(cpu, FLAGS_SUB, result, 0, value);
+        return result;
+    default: return ~value;
+    }
+}
+
+/* ---- MUL IMUL DIV IDIV ---- */
+
+always void flags_product(struct cpu *cpu, bool overflow)
+{
+    flags_change(cpu, FLAG_CF | FLAG_OF, overflow ? FLAG_CF | FLAG_OF : 0);
+}
+
+always void accumulator_pair_set(struct cpu *cpu, unsigned size, uint64_t low, uint64_t high)
+{
+    if (size == 1) {
+        reg_set(cpu, RAX * 8, 2, (low & 0xff) | high << 8);
+    } else {
+        reg_set(cpu, RAX * 8, size, low);
+        reg_set(cpu, RDX * 8, size, high);
+    }
+}
+
+always void multiply(struct cpu *cpu, enum unary kind, unsigned size, uint64_t value)
+{
+    unsigned bits = size * 8;
+
+    if (kind == MUL) {
+        uint64_t mask = UINT64_MAX >> (64 - bits), product = reg_get(cpu, RAX * 8, size) * (value & mask);
+
+        accumulator_pair_set(cpu, size, product & mask, product >> bits);
+        flags_product(cpu, product >> bits != 0);
+    } else {
+        int64_t product = reg_signed(cpu, RAX * 8, size) * sign_extend(value, size);
+
+        accumulator_pair_set(cpu, size, product, product >> bits);
+        flags_product(cpu, sign_extend(product, size) != product);
+    }
+}
+
+always uint64_t dividend(const struct cpu *cpu, unsigned size)
+{
+    if (size == 1)
+        return REG16(RAX * 8);
+    return reg_get(cpu, RDX * 8, size) << (size * 8) | reg_get(cpu, RAX * 8, size);
+}
+
+static cold void divide_error(struct cpu *cpu, uint64_t divisor)
+{
+    fault_because(cpu, divisor == 0 ? "division by zero" : "the quotient does not fit");
+    fault(cpu, VECTOR_DE);
+}
+
+always void divide(struct cpu *cpu, enum unary kind, unsigned size, uint64_t value)
+{
+    unsigned bits = size * 8;
+    uint64_t mask = UINT64_MAX >> (64 - bits), left = dividend(cpu, size);
+
+    if (kind == DIV) {
+        uint64_t right = value & mask;
+
+        if (right == 0 || left / right > mask)
+            divide_error(cpu, right);
+        accumulator_pair_set(cpu, size, left / right, left % right);
+    } else {
+        int64_t signed_left = sign_extend(left, size * 2), right = sign_extend(value, size), quotient;
+
+        /* The one quotient that the host's division traps on does not fit either. */
+        if (right == 0 || (right == -1 && signed_left == INT64_MIN))
+            divide_error(cpu, right);
+        quotient = signed_left / right;
+        if (sign_extend(quotient, size) != quotient)
+            divide_error(cpu, right);
+        accumulator_pair_set(cpu, size, quotient, signed_left % right);
+    }
+}
+
+always const struct op *unary_reg(struct cpu *cpu, const struct op *op, enum unary kind, unsigned size)
+{
+    if (kind >= DIV) {
+        MAY_FAULT;
+        divide(cpu, kind, size, reg_get(cpu, op->base, size));
+    } else if (kind >= MUL) {
+        multiply(cpu, kind, size, reg_get(cpu, op->base, size));
+    } else {
+        reg_set(cpu, op->base, size, unary(cpu, kind, size, reg_signed(cpu, op->base, size)));
+    }
+    NEXT;
+}
+
+always const struct op *unary_memory(struct cpu *cpu, const struct op *op, enum unary kind, unsigned size,
+                                     bool flat)
+{
+    uint64_t linear;
+
+    MAY_FAULT;
+    linear = operand_linear(cpu, op, size, kind < MUL, flat);
+    if (kind >= DIV) {
+        divide(cpu, kind, size, load_linear(cpu, linear, size));
+    } else if (kind >= MUL) {
+        multiply(cpu, kind, size, load_linear(cpu, linear, size));
+    } else {
+        struct modify modify;
+        int64_t value = sign_extend(modify_begin_linear(cpu, linear, size, &modify), size);
+
+        modify_end(cpu, size, unary(cpu, kind, size, value), &modify);
+    }
+    NEXT;
+}
+
+#define UNARY(kind, size)                                                                                    \
+    static const struct op *kind##_r_##size(struct cpu *cpu, const struct op *op)                            \
+    {                                                                                                        \
+        return unary_reg(cpu, op, kind, size);                                                               \
+    }                                                                                                        \
+    static const struct op *kind##_m_##size(struct cpu *cpu, const struct op *op)                            \
+    {                                                                                                        \
+        return unary_memory(cpu, op, kind, size, false);                                                     \
+    }                                                                                                        \
+    static const struct op *kind##_m_##size##_flat(struct cpu *cpu, const struct op *op)                     \
+    {                                                                                                        \
+        return unary_memory(cpu, op, kind, size, true);                                                      \
+    }
+
+#define UNARY_KINDS(X)     X(INC) X(DEC) X(NOT) X(NEG) X(MUL) X(IMUL) X(DIV) X(IDIV)
+#define UNARY_WIDTHS(kind) UNARY(kind, 1) UNARY(kind, 2) UNARY(kind, 4)
+#define UNARY_ROW(kind, size)                                                                                \
+    {                                                                                                        \
+        kind##_r_##size, kind##_m_##size, kind##_m_##size##_flat                                             \
+    }
+#define UNARY_ROWS(kind) [kind] = {UNARY_ROW(kind, 1), UNARY_ROW(kind, 2), UNARY_ROW(kind, 4)},
+
+UNARY_KINDS(UNARY_WIDTHS)
+op_function *const unary_handlers[UNARIES][WIDTHS][UNARY_FORMS] = {UNARY_KINDS(UNARY_ROWS)};
+
+always const struct op *imul(struct cpu *cpu, const struct op *op, unsigned size, int64_t left, int64_t right)
+{
+    int64_t product = left * right;
+
+    reg_set(cpu, op->reg, size, product);
+    flags_product(cpu, sign_extend(product, size) != product);
+    NEXT;
+}
+
+#define IMUL_FORMS(size)                                                                                     \
+    static const struct op *imul_two_r_##size(struct cpu *cpu, const struct op *op)                          \
+    {                                                                                                        \
+        return imul(cpu, op, size, reg_signed(cpu, op->reg, size), reg_signed(cpu, op->base, size));         \
+    }                                                                                                        \
+    static const struct op *imul_two_m_##size(struct cpu *cpu, const struct op *op)                          \
+    {                                                                                                        \
+        MAY_FAULT;                                                                                           \
+        return imul(cpu, op, size, reg_signed(cpu, op->reg, size),                                           \
+                    sign_extend(load(cpu, op->segment, address(cpu, op), size), size));                      \
+    }                                                                                                        \
+    static const struct op *imul_three_r_##size(struct cpu *cpu, const struct op *op)                        \
+    {                                                                                                        \
+        return imul(cpu, op, size, reg_signed(cpu, op->base, size), (int32_t)op->immediate);                 \
+    }                                                                                                        \
+    static const struct op *imul_three_m_##size(struct cpu *cpu, const struct op *op)                        \
+    {                                                                                                        \
+        MAY_FAULT;                                                                                           \
+        return imul(cpu, op, size, sign_extend(load(cpu, op->segment, address(cpu, op), size), size),        \
+                    (int32_t)op->immediate);                                                                 \
+    }
+IMUL_FORMS(2)
+IMUL_FORMS(4)
+operand_table imul_two = {[1] = {imul_two_r_2, imul_two_m_2}, [2] = {imul_two_r_4, imul_two_m_4}};
+operand_table imul_three = {[1] = {imul_three_r_2, imul_three_m_2}, [2] = {imul_three_r_4, imul_three_m_4}};
+
+/* ---- sign extension of the accumulator ---- */
+
+const struct op *op_cbw(struct cpu *cpu, const struct op *op)
+{
+    REG16(RAX * 8) = (int8_t)cpu->gpr[RAX];
+    NEXT;
+}
+
+const struct op *op_cwde(struct cpu *cpu, const struct op *op)
+{
+    cpu->gpr[RAX] = (uint32_t)(int16_t)cpu->gpr[RAX];
+    NEXT;
+}
+
+const struct op *op_cwd(struct cpu *cpu, const struct op *op)
+{
+    REG16(RDX * 8) = cpu->gpr[RAX] & 0x8000 ? 0xffff : 0;
+    NEXT;
+}
+
+const struct op *op_cdq(struct cpu *cpu, const struct op *op)
+{
+    cpu->gpr[RDX] = cpu->gpr[RAX] & 0x80000000 ? UINT32_MAX : 0;
+    NEXT;
+}
+
+/* ---- decimal adjustments ---- */
+
+enum { AL = RAX * 8, AH = RAX * 8 + 1 };
+
+/* AAA and AAS: step is +1 or -1. OF is left clear, SF, ZF and PF follow AL. */
+always void ascii_adjust(struct cpu *cpu, int step)
+{
+    bool adjust = (REG8(AL) & 0xf) > 9 || flag_adjust(cpu);
+
+    if (adjust)
+        REG16(AL) += step * 0x106;
+    REG8(AL) &= 0xf;
+    flags_set_arithmetic(cpu, (adjust ? FLAG_AF | FLAG_CF : 0) | flags_of_result((int8_t)REG8(AL)));
+}
+
+const struct op *op_aaa(struct cpu *cpu, const struct op *op)
+{
+    ascii_adjust(cpu, 1);
+    NEXT;
+}
+
+const struct op *op_aas(struct cpu *cpu, const struct op *op)
+{
+    ascii_adjust(cpu, -1);
+    NEXT;
+}
+
+const struct op *op_aam(struct cpu *cpu, const struct op *op)
+{
+    uint8_t base = op->immediate, value = REG8(AL);
+
+    MAY_FAULT;
+    if (base == 0)
+        divide_error(cpu, 0);
+    REG8(AH) = value / base;
+    REG8(AL) = value % base;
+    flags_set_arithmetic(cpu, flags_of_result((int8_t)REG8(AL)));
+    NEXT;
+}
+
+const struct op *op_aad(struct cpu *cpu, const struct op *op)
+{
+    REG16(AL) = (uint8_t)(REG8(AL) + REG8(AH) * (uint8_t)op->immediate);
+    flags_set_arithmetic(cpu, flags_of_result((int8_t)REG8(AL)));
+    NEXT;
+}
+
+always void decimal_adjust(struct cpu *cpu, int step)
+{
+    uint8_t old = REG8(AL);
+    bool old_carry = flag_carry(cpu), adjust = (old & 0xf) > 9 || flag_adjust(cpu), carry = false;
+
+    if (adjust) {
+        /* The borrow or carry out of the low correction counts too. */
+        carry = step > 0 ? old > 0xf9 : old < 6;
+        REG8(AL) += step * 6;
+    }
+    carry = old_carry || (adjust && carry);
+    if (old > 0x99 || old_carry) {
+        REG8(AL) += step * 0x60;
+        carry = true;
+    }
+    flags_set_arithmetic(cpu,
+                         (adjust ? FLAG_AF : 0) | (carry ? FLAG_CF : 0) | flags_of_result((int8_t)REG8(AL)));
+}
+
+const struct op *op_daa(struct cpu *cpu, const struct op *op)
+{
+    decimal_adjust(cpu, 1);
+    NEXT;
+}
+
+const struct op *op_das(struct cpu *cpu, const struct op *op)
+{
+    decimal_adjust(cpu, -1);
+    NEXT;
+}

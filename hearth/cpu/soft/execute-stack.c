@@ -1,0 +1,281 @@
+/*
+ * PUSH POP PUSHA POPA ENTER LEAVE, near CALL and RET.
+ *
+ * Source: SDM volume 2; volume 1 chapter 6. Nothing but memory is changed before the last access that can fault.
+ * PUSH of a segment register with 32-bit operands writes all 32 bits.
+ */
+#include "cpu/soft/dispatch.h"
+#include "cpu/soft/execute.h"
+
+always void stack_pointer_set(struct cpu *cpu, uint64_t pointer)
+{
+    cpu->gpr[RSP] = (cpu->gpr[RSP] & ~cpu->stack_mask & UINT32_MAX) | (pointer & cpu->stack_mask);
+}
+
+always void push_on(struct cpu *cpu, unsigned size, uint64_t value, bool flat)
+{
+    if (flat) {
+        uint64_t pointer = (uint32_t)(cpu->gpr[RSP] - size);
+
+        store_linear(cpu, pointer, size, value);
+        cpu->gpr[RSP] = pointer;
+    } else {
+        push(cpu, size, value);
+    }
+}
+
+/* What lies on top, without popping it. */
+always uint64_t top_of(struct cpu *cpu, unsigned size, bool flat)
+{
+    if (flat)
+        return load_linear(cpu, (uint32_t)cpu->gpr[RSP], size);
+    return load(cpu, SEG_SS, cpu->gpr[RSP] & cpu->stack_mask, size);
+}
+
+always void drop_from(struct cpu *cpu, unsigned size, bool flat)
+{
+    if (flat)
+        cpu->gpr[RSP] = (uint32_t)(cpu->gpr[RSP] + size);
+    else
+        stack_pointer_set(cpu, cpu->gpr[RSP] + size);
+}
+
+always uint64_t near_target(uint64_t rip, unsigned size)
+{
+    return size == 2 ? rip & UINT16_MAX : rip & UINT32_MAX;
+}
+
+always void target_check(struct cpu *cpu, const struct op *op, uint64_t rip)
+{
+    if (unlikely(rip >= cpu->code_end))
+        branch_outside(cpu, op, rip);
+}
+
+always const struct op *call_direct(struct cpu *cpu, const struct op *op, unsigned size, bool flat)
+{
+    uint64_t target = cpu->rip + (int64_t)(int32_t)op->immediate, masked = near_target(target, size);
+
+    target_check(cpu, op, masked);
+    MAY_FAULT;
+    push_on(cpu, size, next_rip(cpu, op), flat);
+    if (size == 2 && unlikely(target != masked))
+        return leave_branch(cpu, op, LINK_NONE, masked);
+    return chain(cpu, op, LINK_TAKEN, masked);
+}
+
+always const struct op *call_indirect(struct cpu *cpu, const struct op *op, unsigned size, uint64_t target)
+{
+    target_check(cpu, op, target);
+    MAY_FAULT;
+    push(cpu, size, next_rip(cpu, op));
+    return chain_indirect(cpu, op, target);
+}
+
+always const struct op *near_return(struct cpu *cpu, const struct op *op, unsigned size, unsigned release,
+                                    bool flat)
+{
+    uint64_t target;
+
+    MAY_FAULT;
+    target = top_of(cpu, size, flat);
+    target_check(cpu, op, target);
+    drop_from(cpu, size + release, flat);
+    return chain_indirect(cpu, op, target);
+}
+
+#define STACK(size, name, flat)                                                                              \
+    static const struct op *push_register_##size##name(struct cpu *cpu, const struct op *op)                 \
+    {                                                                                                        \
+        MAY_FAULT;                                                                                           \
+        push_on(cpu, size, reg_get(cpu, op->base, size), flat);                                              \
+        NEXT;                                                                                                \
+    }                                                                                                        \
+    static const struct op *push_immediate_##size##name(struct cpu *cpu, const struct op *op)                \
+    {                                                                                                        \
+        MAY_FAULT;                                                                                           \
+        push_on(cpu, size, op->immediate, flat);                                                             \
+        NEXT;                                                                                                \
+    }                                                                                                        \
+    static const struct op *pop_register_##size##name(struct cpu *cpu, const struct op *op)                  \
+    {                                                                                                        \
+        uint64_t value;                                                                                      \
+                                                                                                             \
+        MAY_FAULT;                                                                                           \
+        value = top_of(cpu, size, flat);                                                                     \
+        drop_from(cpu, size, flat);                                                                          \
+        reg_set(cpu, op->base, size, value);                                                                 \
+        NEXT;                                                                                                \
+    }                                                                                                        \
+    static const struct op *call_near_##size##name(struct cpu *cpu, const struct op *op)                     \
+    {                                                                                                        \
+        return call_direct(cpu, op, size, flat);                                                             \
+    }                                                                                                        \
+    static const struct op *return_near_##size##name(struct cpu *cpu, const struct op *op)                   \
+    {                                                                                                        \
+        return near_return(cpu, op, size, 0, flat);                                                          \
+    }
+STACK(2, , false)
+STACK(4, , false)
+STACK(2, flat, true)
+STACK(4, flat, true)
+
+#define STACK_TABLE(name) stack_table name = {{name##_2, name##_2flat}, {name##_4, name##_4flat}};
+STACK_TABLE(push_register)
+STACK_TABLE(push_immediate)
+STACK_TABLE(pop_register)
+STACK_TABLE(call_near)
+STACK_TABLE(return_near)
+
+/* ---- memory operands, segment registers ---- */
+
+#define STACK_SLOW(size)                                                                                     \
+    static const struct op *push_memory_##size(struct cpu *cpu, const struct op *op)                         \
+    {                                                                                                        \
+        MAY_FAULT;                                                                                           \
+        push(cpu, size, load(cpu, op->segment, address(cpu, op), size));                                     \
+        NEXT;                                                                                                \
+    }                                                                                                        \
+    static const struct op *pop_memory_##size(struct cpu *cpu, const struct op *op)                          \
+    {                                                                                                        \
+        uint64_t before = cpu->gpr[RSP], after, offset, value;                                               \
+                                                                                                             \
+        MAY_FAULT; /* an address that uses ESP means the one after the pop */                                \
+        value = pop(cpu, size);                                                                              \
+        after = cpu->gpr[RSP];                                                                               \
+        offset = address(cpu, op);                                                                           \
+        cpu->gpr[RSP] = before;                                                                              \
+        store(cpu, op->segment, offset, size, value);                                                        \
+        cpu->gpr[RSP] = after;                                                                               \
+        NEXT;                                                                                                \
+    }                                                                                                        \
+    static const struct op *push_segment_##size(struct cpu *cpu, const struct op *op)                        \
+    {                                                                                                        \
+        MAY_FAULT;                                                                                           \
+        push(cpu, size, cpu->segment[op->reg].selector);                                                     \
+        NEXT;                                                                                                \
+    }                                                                                                        \
+    static const struct op *call_register_##size(struct cpu *cpu, const struct op *op)                       \
+    {                                                                                                        \
+        return call_indirect(cpu, op, size, reg_get(cpu, op->base, size));                                   \
+    }                                                                                                        \
+    static const struct op *call_memory_##size(struct cpu *cpu, const struct op *op)                         \
+    {                                                                                                        \
+        MAY_FAULT;                                                                                           \
+        return call_indirect(cpu, op, size, load(cpu, op->segment, address(cpu, op), size));                 \
+    }                                                                                                        \
+    static const struct op *return_release_##size(struct cpu *cpu, const struct op *op)                      \
+    {                                                                                                        \
+        return near_return(cpu, op, size, op->immediate & UINT16_MAX, false);                                \
+    }                                                                                                        \
+    static const struct op *push_all_##size(struct cpu *cpu, const struct op *op)                            \
+    {                                                                                                        \
+        uint64_t pointer = cpu->gpr[RSP];                                                                    \
+                                                                                                             \
+        MAY_FAULT;                                                                                           \
+        for (int i = RAX; i <= RDI; i++)                                                                     \
+            store(cpu, SEG_SS, (pointer - (i + 1) * size) & cpu->stack_mask, size, cpu->gpr[i]);             \
+        stack_pointer_set(cpu, pointer - 8 * size);                                                          \
+        NEXT;                                                                                                \
+    }                                                                                                        \
+    static const struct op *pop_all_##size(struct cpu *cpu, const struct op *op)                             \
+    {                                                                                                        \
+        uint64_t value[RDI + 1], pointer = cpu->gpr[RSP];                                                    \
+                                                                                                             \
+        MAY_FAULT;                                                                                           \
+        for (int i = RAX; i <= RDI; i++)                                                                     \
+            value[i] = load(cpu, SEG_SS, (pointer + (RDI - i) * size) & cpu->stack_mask, size);              \
+        stack_pointer_set(cpu, pointer + 8 * size);                                                          \
+        for (int i = RAX; i <= RDI; i++)                                                                     \
+            if (i != RSP)                                                                                    \
+                reg_set(cpu, i * 8, size, value[i]);                                                         \
+        NEXT;                                                                                                \
+    }                                                                                                        \
+    static const struct op *enter_frame_##size(struct cpu *cpu, const struct op *op)                         \
+    {                                                                                                        \
+        return enter_nested(cpu, op, size, op->immediate & UINT16_MAX, op->displacement & 31);               \
+    }                                                                                                        \
+    static const struct op *leave_frame_##size(struct cpu *cpu, const struct op *op)                         \
+    {                                                                                                        \
+        uint64_t pointer = cpu->gpr[RBP] & cpu->stack_mask, value;                                           \
+                                                                                                             \
+        MAY_FAULT;                                                                                           \
+        value = load(cpu, SEG_SS, pointer, size);                                                            \
+        stack_pointer_set(cpu, pointer + size);                                                              \
+        reg_set(cpu, RBP * 8, size, value);                                                                  \
+        NEXT;                                                                                                \
+    }
+
+/* ENTER: the old frame pointer, level - 1 copies out of the enclosing frame, the new frame pointer, then room. */
+always const struct op *enter_nested(struct cpu *cpu, const struct op *op, unsigned size, unsigned room,
+                                     unsigned level)
+{
+    uint64_t pointer = cpu->gpr[RSP] - size, frame = pointer;
+
+    MAY_FAULT;
+    store(cpu, SEG_SS, pointer & cpu->stack_mask, size, cpu->gpr[RBP]);
+    for (unsigned i = 1; i < level; i++) {
+        uint64_t value = load(cpu, SEG_SS, (cpu->gpr[RBP] - i * size) & cpu->stack_mask, size);
+
+        pointer -= size;
+        store(cpu, SEG_SS, pointer & cpu->stack_mask, size, value);
+    }
+    if (level) {
+        pointer -= size;
+        store(cpu, SEG_SS, pointer & cpu->stack_mask, size, frame);
+    }
+    /* The last byte of the new stack has to be writable, or the instruction faults. */
+    segment_linear(cpu, SEG_SS, (pointer - room) & cpu->stack_mask, size, true);
+    stack_pointer_set(cpu, pointer - room);
+    if (cpu->stack_mask == UINT16_MAX)
+        REG16(RBP * 8) = frame;
+    else
+        reg_set(cpu, RBP * 8, size, frame);
+    NEXT;
+}
+
+STACK_SLOW(2)
+STACK_SLOW(4)
+
+/* POP of a segment register: the selector is loaded before the stack pointer moves. SS holds interrupts off. */
+always const struct op *segment_popped(struct cpu *cpu, const struct op *op, unsigned size)
+{
+    uint32_t mode = cpu->mode;
+    uint64_t selector, pointer = cpu->gpr[RSP];
+
+    MAY_FAULT;
+    selector = load(cpu, SEG_SS, pointer & cpu->stack_mask, size);
+    segment_load(cpu, op->reg, selector);
+    stack_pointer_set(cpu, pointer + size);
+    segments_changed(cpu);
+    if (op->reg == SEG_SS) {
+        cpu->interrupt_shadow = cpu->step_skipped = true;
+        atomic_store_explicit(&cpu->attention, 1, memory_order_relaxed);
+        return leave(cpu, op);
+    }
+    if (cpu->mode != mode)
+        return leave(cpu, op);
+    NEXT;
+}
+
+static const struct op *pop_segment_2(struct cpu *cpu, const struct op *op)
+{
+    return segment_popped(cpu, op, 2);
+}
+
+static const struct op *pop_segment_4(struct cpu *cpu, const struct op *op)
+{
+    return segment_popped(cpu, op, 4);
+}
+
+#define PAIR(name) size_pair name = {name##_2, name##_4};
+PAIR(push_memory)
+PAIR(pop_memory)
+PAIR(push_segment)
+PAIR(pop_segment)
+PAIR(call_register)
+PAIR(call_memory)
+PAIR(return_release)
+PAIR(push_all)
+PAIR(pop_all)
+PAIR(enter_frame)
+PAIR(leave_frame)

@@ -1,0 +1,358 @@
+/*
+ * The thin handlers of what system.c, segments.c and x87.c do: operands in, results out, and out of the block where
+ * mode, flags or mappings may have changed.
+ *
+ * op->immediate of those with ModRM: its reg field, the operand size in bytes, its rm field, a byte each.
+ */
+#include "cpu/soft/dispatch.h"
+#include "cpu/soft/execute.h"
+#include "cpu/soft/flags.h"
+#include "cpu/soft/system.h"
+#include "cpu/soft/x87.h"
+
+always unsigned modrm_reg(const struct op *op)
+{
+    return op->immediate & 0xff;
+}
+
+always unsigned operand_size(const struct op *op)
+{
+    return op->immediate >> 8 & 0xff;
+}
+
+always unsigned modrm_rm(const struct op *op)
+{
+    return op->immediate >> 16 & 0xff;
+}
+
+/* Out to the run loop, which looks at everything anew, behind this instruction. */
+static const struct op *leave_behind(struct cpu *cpu, const struct op *op)
+{
+    cpu->rip = next_rip(cpu, op);
+    return leave_changed(cpu, op);
+}
+
+static void word_set(struct cpu *cpu, const struct op *op, unsigned reg, uint64_t value)
+{
+    reg_set(cpu, reg, operand_size(op), value);
+}
+
+/* ---- segment registers ---- */
+
+static const struct op *segment_moved(struct cpu *cpu, const struct op *op, uint16_t selector)
+{
+    uint32_t mode = cpu->mode;
+
+    segment_load(cpu, op->reg, selector);
+    segments_changed(cpu);
+    if (op->reg == SEG_SS) {
+        cpu->interrupt_shadow = cpu->step_skipped = true;
+        return leave_behind(cpu, op);
+    }
+    if (cpu->mode != mode)
+        return leave(cpu, op);
+    NEXT;
+}
+
+const struct op *op_mov_segment_register(struct cpu *cpu, const struct op *op)
+{
+    MAY_FAULT;
+    return segment_moved(cpu, op, REG16(op->base));
+}
+
+const struct op *op_mov_segment_memory(struct cpu *cpu, const struct op *op)
+{
+    MAY_FAULT;
+    return segment_moved(cpu, op, load(cpu, op->segment, address(cpu, op), 2));
+}
+
+const struct op *op_mov_register_segment(struct cpu *cpu, const struct op *op)
+{
+    reg_set(cpu, op->base, op->immediate ? 4 : 2, cpu->segment[op->reg].selector);
+    NEXT;
+}
+
+const struct op *op_mov_memory_segment(struct cpu *cpu, const struct op *op)
+{
+    MAY_FAULT;
+    store(cpu, op->segment, address(cpu, op), 2, cpu->segment[op->reg].selector);
+    NEXT;
+}
+
+always const struct op *load_far(struct cpu *cpu, const struct op *op, unsigned size)
+{
+    uint64_t place = address(cpu, op), offset;
+    enum segment_name name = op->immediate;
+
+    MAY_FAULT;
+    offset = load(cpu, op->segment, place, size);
+    segment_load(cpu, name, load(cpu, op->segment, (place + size) & op->mask, 2));
+    reg_set(cpu, op->reg, size, offset);
+    segments_changed(cpu);
+    return leave(cpu, op);
+}
+
+const struct op *op_load_far_16(struct cpu *cpu, const struct op *op)
+{
+    return load_far(cpu, op, 2);
+}
+
+const struct op *op_load_far_32(struct cpu *cpu, const struct op *op)
+{
+    return load_far(cpu, op, 4);
+}
+
+/* ---- 0F 00: SLDT STR LLDT LTR VERR VERW ---- */
+
+enum group_6 { SLDT, STR, LLDT, LTR, VERR, VERW };
+
+static void need_for_group_6(struct cpu *cpu, const struct op *op)
+{
+    MAY_FAULT;
+    if (modrm_reg(op) == LLDT || modrm_reg(op) == LTR)
+        system_need_protected_ring0(cpu);
+    else
+        system_need_protected(cpu);
+}
+
+static void group_6_selector(struct cpu *cpu, unsigned which, uint16_t selector)
+{
+    switch (which) {
+    case LLDT: system_lldt(cpu, selector); break;
+    case LTR: system_ltr(cpu, selector); break;
+    case VERR: flags_change(cpu, FLAG_ZF, system_verr(cpu, selector) ? FLAG_ZF : 0); break;
+    default: flags_change(cpu, FLAG_ZF, system_verw(cpu, selector) ? FLAG_ZF : 0); break;
+    }
+}
+
+const struct op *op_group6_register(struct cpu *cpu, const struct op *op)
+{
+    need_for_group_6(cpu, op);
+    if (modrm_reg(op) <= STR)
+        word_set(cpu, op, op->base, modrm_reg(op) == SLDT ? system_sldt(cpu) : system_str(cpu));
+    else if (modrm_reg(op) <= VERW)
+        group_6_selector(cpu, modrm_reg(op), REG16(op->base));
+    else
+        fault(cpu, VECTOR_UD);
+    return leave_behind(cpu, op);
+}
+
+const struct op *op_group6_memory(struct cpu *cpu, const struct op *op)
+{
+    need_for_group_6(cpu, op);
+    if (modrm_reg(op) <= STR)
+        store(cpu, op->segment, address(cpu, op), 2,
+              modrm_reg(op) == SLDT ? system_sldt(cpu) : system_str(cpu));
+    else if (modrm_reg(op) <= VERW)
+        group_6_selector(cpu, modrm_reg(op), load(cpu, op->segment, address(cpu, op), 2));
+    else
+        fault(cpu, VECTOR_UD);
+    return leave_behind(cpu, op);
+}
+
+/* ---- 0F 01: SGDT SIDT LGDT LIDT SMSW LMSW INVLPG ---- */
+
+enum group_7 { SGDT, SIDT, LGDT, LIDT, SMSW, LMSW = 6, INVLPG };
+
+const struct op *op_group7_register(struct cpu *cpu, const struct op *op)
+{
+    MAY_FAULT;
+    if (modrm_reg(op) == SMSW) {
+        word_set(cpu, op, op->base, system_smsw(cpu));
+    } else if (modrm_reg(op) == LMSW) {
+        system_lmsw(cpu, REG16(op->base));
+    } else {
+        fault_because(cpu, "invalid opcode");
+        fault(cpu, VECTOR_UD);
+    }
+    return leave_behind(cpu, op);
+}
+
+const struct op *op_group7_memory(struct cpu *cpu, const struct op *op)
+{
+    uint64_t offset = address(cpu, op);
+
+    MAY_FAULT;
+    switch (modrm_reg(op)) {
+    case SGDT: system_store_gdt(cpu, op->segment, offset, operand_size(op)); break;
+    case SIDT: system_store_idt(cpu, op->segment, offset, operand_size(op)); break;
+    case LGDT: system_load_gdt(cpu, op->segment, offset, operand_size(op)); break;
+    case LIDT: system_load_idt(cpu, op->segment, offset, operand_size(op)); break;
+    case SMSW: store(cpu, op->segment, offset, 2, system_smsw(cpu)); break;
+    case LMSW:
+        system_need_ring0(cpu, "LMSW");
+        system_lmsw(cpu, load(cpu, op->segment, offset, 2));
+        break;
+    case INVLPG: system_invlpg(cpu, (uint32_t)(cpu->segment[op->segment].base + offset)); break;
+    default: fault_because(cpu, "invalid opcode"); fault(cpu, VECTOR_UD);
+    }
+    return leave_behind(cpu, op);
+}
+
+/* ---- LAR LSL ARPL ---- */
+
+always const struct op *describe(struct cpu *cpu, const struct op *op, bool limit, bool memory)
+{
+    uint16_t selector;
+    uint32_t value = 0;
+    bool valid;
+
+    MAY_FAULT;
+    system_need_protected(cpu);
+    selector = memory ? load(cpu, op->segment, address(cpu, op), 2) : REG16(op->base);
+    valid = limit ? system_lsl(cpu, selector, &value) : system_lar(cpu, selector, &value);
+    if (valid)
+        word_set(cpu, op, op->reg, value);
+    flags_change(cpu, FLAG_ZF, valid ? FLAG_ZF : 0);
+    return leave(cpu, op);
+}
+
+const struct op *op_lar_register(struct cpu *cpu, const struct op *op)
+{
+    return describe(cpu, op, false, false);
+}
+
+const struct op *op_lar_memory(struct cpu *cpu, const struct op *op)
+{
+    return describe(cpu, op, false, true);
+}
+
+const struct op *op_lsl_register(struct cpu *cpu, const struct op *op)
+{
+    return describe(cpu, op, true, false);
+}
+
+const struct op *op_lsl_memory(struct cpu *cpu, const struct op *op)
+{
+    return describe(cpu, op, true, true);
+}
+
+const struct op *op_arpl_register(struct cpu *cpu, const struct op *op)
+{
+    uint16_t destination = REG16(op->base);
+    bool changed;
+
+    MAY_FAULT;
+    system_need_protected(cpu);
+    changed = system_arpl(cpu, &destination, REG16(op->reg));
+    REG16(op->base) = destination;
+    flags_change(cpu, FLAG_ZF, changed ? FLAG_ZF : 0);
+    return leave(cpu, op);
+}
+
+const struct op *op_arpl_memory(struct cpu *cpu, const struct op *op)
+{
+    struct modify modify;
+    uint16_t destination;
+    bool changed;
+
+    MAY_FAULT;
+    system_need_protected(cpu);
+    destination = modify_begin(cpu, op->segment, address(cpu, op), 2, &modify);
+    changed = system_arpl(cpu, &destination, REG16(op->reg));
+    modify_end(cpu, 2, destination, &modify);
+    flags_change(cpu, FLAG_ZF, changed ? FLAG_ZF : 0);
+    return leave(cpu, op);
+}
+
+/* ---- control and debug registers; caches ---- */
+
+const struct op *op_mov_from_cr(struct cpu *cpu, const struct op *op)
+{
+    MAY_FAULT;
+    reg_set(cpu, modrm_rm(op) * 8, 4, system_read_cr(cpu, modrm_reg(op)));
+    NEXT;
+}
+
+const struct op *op_mov_to_cr(struct cpu *cpu, const struct op *op)
+{
+    MAY_FAULT;
+    system_write_cr(cpu, modrm_reg(op), (uint32_t)cpu->gpr[modrm_rm(op)]);
+    return leave_behind(cpu, op);
+}
+
+const struct op *op_mov_from_dr(struct cpu *cpu, const struct op *op)
+{
+    MAY_FAULT;
+    reg_set(cpu, modrm_rm(op) * 8, 4, system_read_dr(cpu, modrm_reg(op)));
+    NEXT;
+}
+
+const struct op *op_mov_to_dr(struct cpu *cpu, const struct op *op)
+{
+    MAY_FAULT;
+    system_write_dr(cpu, modrm_reg(op), (uint32_t)cpu->gpr[modrm_rm(op)]);
+    return leave_behind(cpu, op);
+}
+
+/* Handlers that call one function and go on, or leave. */
+#define CALL_AND_GO_ON(name, call)                                                                           \
+    const struct op *op_##name(struct cpu *cpu, const struct op *op)                                         \
+    {                                                                                                        \
+        MAY_FAULT;                                                                                           \
+        call;                                                                                                \
+        NEXT;                                                                                                \
+    }
+#define CALL_AND_LEAVE(name, call)                                                                           \
+    const struct op *op_##name(struct cpu *cpu, const struct op *op)                                         \
+    {                                                                                                        \
+        MAY_FAULT;                                                                                           \
+        call;                                                                                                \
+        return leave_behind(cpu, op);                                                                        \
+    }
+
+CALL_AND_LEAVE(clts, system_clts(cpu))
+CALL_AND_LEAVE(invd, system_wbinvd(cpu))
+CALL_AND_LEAVE(wbinvd, system_wbinvd(cpu))
+CALL_AND_LEAVE(wrmsr, system_wrmsr(cpu))
+CALL_AND_GO_ON(rdmsr, system_rdmsr(cpu))
+CALL_AND_GO_ON(rdtsc, system_rdtsc(cpu))
+CALL_AND_GO_ON(rdpmc, system_rdpmc(cpu))
+CALL_AND_GO_ON(cpuid, system_cpuid(cpu))
+CALL_AND_GO_ON(cli, system_cli(cpu))
+CALL_AND_LEAVE(sti, system_sti(cpu))
+CALL_AND_LEAVE(hlt, system_hlt(cpu))
+CALL_AND_GO_ON(fwait, x87_wait(cpu))
+
+/* A hint that the CPU spins: what it waits for may have come. */
+const struct op *op_pause(struct cpu *cpu, const struct op *op)
+{
+    NEXT_OR_LEAVE;
+}
+
+/* ---- PUSHF and POPF ---- */
+
+#define FLAG_STACK(size)                                                                                     \
+    static const struct op *push_flags_##size(struct cpu *cpu, const struct op *op)                          \
+    {                                                                                                        \
+        MAY_FAULT;                                                                                           \
+        push(cpu, size, system_pushf(cpu, size));                                                            \
+        NEXT;                                                                                                \
+    }                                                                                                        \
+    static const struct op *pop_flags_##size(struct cpu *cpu, const struct op *op)                           \
+    {                                                                                                        \
+        MAY_FAULT;                                                                                           \
+        system_popf_check(cpu, size);                                                                        \
+        system_popf(cpu, pop(cpu, size), size);                                                              \
+        return leave_behind(cpu, op);                                                                        \
+    }
+FLAG_STACK(2)
+FLAG_STACK(4)
+size_pair push_flags = {push_flags_2, push_flags_4};
+size_pair pop_flags = {pop_flags_2, pop_flags_4};
+
+/* ---- the FPU: opcode, ModRM and operand size in a byte of op->immediate each ---- */
+
+const struct op *op_x87_register(struct cpu *cpu, const struct op *op)
+{
+    MAY_FAULT;
+    x87_register(cpu, op->immediate, op->immediate >> 8);
+    NEXT;
+}
+
+const struct op *op_x87_memory(struct cpu *cpu, const struct op *op)
+{
+    MAY_FAULT;
+    x87_memory(cpu, op->immediate, op->immediate >> 8, op->segment, address(cpu, op), op->immediate >> 16);
+    NEXT;
+}

@@ -1,0 +1,390 @@
+/*
+ * The software engine: its run loop, and what engine.h asks for.
+ *
+ * The loop runs chains of blocks. They come back when `attention` is set, by other threads (interrupt, NMI, kick, DMA
+ * into code) or by instructions after which the loop has to look anew at mode and flags. What it leaves out: more
+ * than one CPU running at a time. Source: SDM volume 3A, 6.9 (priorities), 9.1 (state after RESET).
+ */
+#include <stdlib.h>
+
+#include "core/lock.h"
+#include "core/log.h"
+#include "cpu/soft/flags.h"
+#include "cpu/soft/soft.h"
+#include "cpu/soft/system.h"
+#include "cpu/soft/x87.h"
+
+static struct cpu *cpu_of(struct vcpu *vcpu)
+{
+    return (struct cpu *)vcpu;
+}
+
+static struct soft *soft_of(struct engine *engine)
+{
+    return (struct soft *)engine;
+}
+
+/* ---- what happens between blocks ---- */
+
+static bool interrupt_wanted(const struct cpu *cpu)
+{
+    return atomic_load(&cpu->intr) && (cpu->rflags & FLAG_IF);
+}
+
+static bool nmi_wanted(const struct cpu *cpu)
+{
+    return atomic_load(&cpu->nmi) && !cpu->nmi_blocked;
+}
+
+static void interrupt_take(struct cpu *cpu)
+{
+    const struct engine_machine *machine = &cpu->soft->machine;
+    int vector = -1;
+
+    machine_lock();
+    if (atomic_load(&cpu->intr)) /* it may have gone away meanwhile */
+        vector = machine->acknowledge(machine->opaque);
+    machine_unlock();
+    if (vector >= 0) {
+        cpu->halted = false;
+        interrupt_deliver(cpu, vector);
+    }
+}
+
+static void nmi_take(struct cpu *cpu)
+{
+    atomic_store(&cpu->nmi, false);
+    cpu->halted = false;
+    cpu->nmi_blocked = true;
+    interrupt_deliver(cpu, VECTOR_NMI);
+}
+
+/* HLT: until something comes that ends it, or that the run loop has to see to. */
+static void halt_wait(struct cpu *cpu)
+{
+    struct soft *soft = cpu->soft;
+
+    pthread_mutex_lock(&soft->wait_lock);
+    while (!atomic_load(&cpu->kicked) && !nmi_wanted(cpu) && !interrupt_wanted(cpu) &&
+           !atomic_load(&cpu->code_stale))
+        pthread_cond_wait(&soft->wait, &soft->wait_lock);
+    pthread_mutex_unlock(&soft->wait_lock);
+    atomic_store(&cpu->attention, 1);
+}
+
+static void wake(struct cpu *cpu)
+{
+    struct soft *soft = cpu->soft;
+
+    atomic_store(&cpu->attention, 1);
+    pthread_mutex_lock(&soft->wait_lock);
+    pthread_cond_broadcast(&soft->wait);
+    pthread_mutex_unlock(&soft->wait_lock);
+}
+
+/* Sees to what `attention` was set for. True: run() returns *result. */
+static bool attend(struct cpu *cpu, enum run_result *result)
+{
+    atomic_store(&cpu->attention, 0);
+    cpu->soft->code.link_from = NULL;
+    if (cpu->shutdown) {
+        *result = RUN_SHUTDOWN;
+        return true;
+    }
+    if (atomic_exchange(&cpu->kicked, false)) {
+        *result = RUN_KICKED;
+        return true;
+    }
+    code_take_posts(cpu);
+    if (!cpu->interrupt_shadow && nmi_wanted(cpu))
+        nmi_take(cpu);
+    else if (!cpu->interrupt_shadow && interrupt_wanted(cpu))
+        interrupt_take(cpu);
+    else if (cpu->halted)
+        halt_wait(cpu);
+    segments_changed(cpu);
+    cpu->single = cpu->interrupt_shadow || (cpu->rflags & FLAG_TF) || debug_watches_code(cpu);
+    return false;
+}
+
+/* ---- running ---- */
+
+static void block_run(struct cpu *cpu, const struct block *block)
+{
+    const struct op *op = block->ops;
+
+    cpu->block = (struct block *)block;
+    cpu->instructions += block->count;
+    do
+        op = op->run(cpu, op);
+    while (op);
+}
+
+/* One instruction, for the shadow of STI and MOV SS, TF and breakpoints. */
+static void single_run(struct cpu *cpu)
+{
+    bool stepped = cpu->rflags & FLAG_TF;
+
+    atomic_store(&cpu->attention, 1);
+    cpu->interrupt_shadow = cpu->step_skipped = false;
+    debug_before(cpu);
+    block_run(cpu, code_find(cpu, true));
+    debug_after(cpu, stepped && !cpu->step_skipped);
+}
+
+/* fault() has jumped here, RIP at the instruction. Delivery may fault again and come back. */
+static void fault_take(struct cpu *cpu)
+{
+    if (cpu->op)
+        cpu->instructions -= cpu->block->count - (unsigned)(cpu->op - cpu->block->ops);
+    cpu->op = NULL;
+    cpu->soft->code.link_from = NULL;
+    exception_deliver(cpu);
+    segments_changed(cpu);
+    atomic_store(&cpu->attention, 1);
+}
+
+static enum run_result soft_run(struct vcpu *vcpu)
+{
+    struct cpu *cpu = cpu_of(vcpu);
+    enum run_result result;
+
+    atomic_store(&cpu->attention, 1);
+    if (setjmp(cpu->fault_jump))
+        fault_take(cpu);
+    for (;;) {
+        while (atomic_load_explicit(&cpu->attention, memory_order_relaxed))
+            if (attend(cpu, &result))
+                return result;
+        if (cpu->single)
+            single_run(cpu);
+        else
+            block_run(cpu, code_find(cpu, false));
+    }
+}
+
+static void soft_kick(struct vcpu *vcpu)
+{
+    atomic_store(&cpu_of(vcpu)->kicked, true);
+    wake(cpu_of(vcpu));
+}
+
+static void soft_interrupt(struct vcpu *vcpu, bool level)
+{
+    atomic_store(&cpu_of(vcpu)->intr, level);
+    if (level)
+        wake(cpu_of(vcpu));
+}
+
+static void soft_nmi(struct vcpu *vcpu)
+{
+    atomic_store(&cpu_of(vcpu)->nmi, true);
+    wake(cpu_of(vcpu));
+}
+
+/* ---- state ---- */
+
+enum reset_state {
+    RESET_IP = 0xfff0,
+    RESET_CS = 0xf000,
+    RESET_CR0 = CR0_CD | CR0_NW | CR0_ET,
+    RESET_DR7 = 0x400,
+    RESET_LIMIT = 0xffff,
+    RIGHTS_DATA = RIGHTS_PRESENT | RIGHTS_S | RIGHTS_WRITABLE | RIGHTS_ACCESSED,
+    RIGHTS_LDT = RIGHTS_PRESENT | 2,
+    RIGHTS_BUSY_TSS = RIGHTS_PRESENT | 11,
+};
+#define RESET_CS_BASE 0xffff0000u
+#define RESET_DR6     0xffff0ff0u
+
+static void segments_reset(struct cpu *cpu)
+{
+    for (int i = 0; i < SEG_COUNT; i++)
+        cpu->segment[i] = (struct segment){.rights = RIGHTS_DATA, .limit = RESET_LIMIT};
+    cpu->segment[SEG_CS] = (struct segment){.selector = RESET_CS,
+                                            .rights = RIGHTS_DATA | RIGHTS_CODE,
+                                            .limit = RESET_LIMIT,
+                                            .base = RESET_CS_BASE};
+    cpu->ldtr = (struct segment){.rights = RIGHTS_LDT, .limit = RESET_LIMIT};
+    cpu->tr = (struct segment){.rights = RIGHTS_BUSY_TSS, .limit = RESET_LIMIT};
+    cpu->gdtr = cpu->idtr = (struct table_register){.limit = RESET_LIMIT};
+}
+
+/* After the state was changed as a whole. */
+static void state_changed(struct cpu *cpu, uint64_t old_cr0, uint64_t old_cr4)
+{
+    cpu->op = NULL;
+    paging_mode_changed(cpu, old_cr0, old_cr4);
+    tlb_flush(cpu, true);
+    segments_changed(cpu);
+    atomic_store(&cpu->attention, 1);
+}
+
+static void soft_reset(struct vcpu *vcpu)
+{
+    struct cpu *cpu = cpu_of(vcpu);
+    uint64_t old_cr0 = cpu->cr0, old_cr4 = cpu->cr4;
+
+    memset(cpu->gpr, 0, sizeof(cpu->gpr));
+    memset(cpu->dr, 0, sizeof(cpu->dr));
+    cpu->gpr[RAX] = 1; /* EDX after RESET is the signature that CPUID 1 gives in EAX */
+    system_cpuid(cpu);
+    cpu->gpr[RDX] = cpu->gpr[RAX];
+    cpu->gpr[RAX] = cpu->gpr[RBX] = cpu->gpr[RCX] = 0;
+    segments_reset(cpu);
+    cpu->rip = RESET_IP;
+    flags_set(cpu, 0);
+    cpu->cr0 = RESET_CR0;
+    cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->cr8 = cpu->efer = 0;
+    cpu->dr[6] = RESET_DR6;
+    cpu->dr[7] = RESET_DR7;
+    cpu->halted = cpu->shutdown = cpu->interrupt_shadow = cpu->nmi_blocked = false;
+    cpu->records = 0;
+    atomic_store(&cpu->nmi, false);
+    x87_reset(cpu);
+    state_changed(cpu, old_cr0, old_cr4);
+}
+
+static void soft_get_state(struct vcpu *vcpu, struct cpu_state *state)
+{
+    const struct cpu *cpu = cpu_of(vcpu);
+
+    memset(state, 0, sizeof(*state));
+    memcpy(state->gpr, cpu->gpr, sizeof(state->gpr));
+    memcpy(state->segment, cpu->segment, sizeof(state->segment));
+    memcpy(state->dr, cpu->dr, sizeof(state->dr));
+    state->rip = cpu->rip;
+    state->rflags = flags_get(cpu);
+    state->ldtr = cpu->ldtr;
+    state->tr = cpu->tr;
+    state->gdtr = cpu->gdtr;
+    state->idtr = cpu->idtr;
+    state->cr0 = cpu->cr0;
+    state->cr2 = cpu->cr2;
+    state->cr3 = cpu->cr3;
+    state->cr4 = cpu->cr4;
+    state->cr8 = cpu->cr8;
+    state->efer = cpu->efer;
+    state->halted = cpu->halted;
+    state->interrupt_shadow = cpu->interrupt_shadow;
+    x87_image_get(cpu, state->fx);
+}
+
+static void soft_set_state(struct vcpu *vcpu, const struct cpu_state *state)
+{
+    struct cpu *cpu = cpu_of(vcpu);
+    uint64_t old_cr0 = cpu->cr0, old_cr4 = cpu->cr4;
+
+    memcpy(cpu->gpr, state->gpr, sizeof(cpu->gpr));
+    memcpy(cpu->segment, state->segment, sizeof(cpu->segment));
+    memcpy(cpu->dr, state->dr, sizeof(cpu->dr));
+    cpu->rip = state->rip;
+    flags_set(cpu, state->rflags);
+    cpu->ldtr = state->ldtr;
+    cpu->tr = state->tr;
+    cpu->gdtr = state->gdtr;
+    cpu->idtr = state->idtr;
+    cpu->cr0 = state->cr0;
+    cpu->cr2 = state->cr2;
+    cpu->cr3 = state->cr3;
+    cpu->cr4 = state->cr4;
+    cpu->cr8 = state->cr8;
+    cpu->efer = state->efer;
+    cpu->halted = state->halted;
+    cpu->interrupt_shadow = state->interrupt_shadow;
+    cpu->shutdown = false;
+    cpu->records = 0;
+    x87_image_put(cpu, state->fx);
+    state_changed(cpu, old_cr0, old_cr4);
+}
+
+/* ---- the engine ---- */
+
+static void map_changed(void *opaque, uint64_t base, uint64_t size)
+{
+    code_post(opaque, base, size, true);
+}
+
+static void memory_written(void *opaque, uint64_t base, uint64_t size)
+{
+    code_post(opaque, base, size, false);
+}
+
+static struct vcpu *soft_vcpu(struct engine *engine, unsigned index)
+{
+    return (struct vcpu *)soft_of(engine)->cpus[index];
+}
+
+static void soft_destroy(struct engine *engine)
+{
+    struct soft *soft = soft_of(engine);
+
+    memory_listen(soft->machine.memory, NULL);
+    for (unsigned i = 0; soft->cpus && i < soft->machine.cpus; i++)
+        free(soft->cpus[i]);
+    free(soft->cpus);
+    code_destroy(&soft->code);
+    pthread_mutex_destroy(&soft->wait_lock);
+    pthread_cond_destroy(&soft->wait);
+    free(soft);
+}
+
+static struct engine *soft_create(const struct engine_machine *machine, char *error, size_t error_size)
+{
+    struct soft *soft = allocate(sizeof(*soft));
+
+    soft->machine = *machine;
+    pthread_mutex_init(&soft->wait_lock, NULL);
+    pthread_cond_init(&soft->wait, NULL);
+    if (!code_create(&soft->code)) {
+        soft->machine.cpus = 0;
+        soft_destroy((struct engine *)soft);
+        snprintf(error, error_size, "no memory for the software CPU's %d MiB of decoded code",
+                 CODE_ARENA >> 20);
+        return NULL;
+    }
+    soft->cpus = allocate(machine->cpus * sizeof(struct cpu *));
+    for (unsigned i = 0; i < machine->cpus; i++) {
+        soft->cpus[i] = allocate(sizeof(struct cpu));
+        soft->cpus[i]->soft = soft;
+        soft->cpus[i]->index = i;
+        soft_reset((struct vcpu *)soft->cpus[i]);
+    }
+    soft->listener = (struct memory_listener){soft, map_changed, memory_written};
+    memory_listen(machine->memory, &soft->listener);
+    return (struct engine *)soft;
+}
+
+static const struct engine_abilities *soft_abilities(struct engine *engine)
+{
+    return &soft_of(engine)->abilities;
+}
+
+static void soft_autopsy(struct vcpu *vcpu, FILE *out)
+{
+    (void)vcpu;
+    (void)out;
+}
+
+static const char *soft_failure(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return "the software CPU does not fail";
+}
+
+const struct engine_ops engine_soft = {
+    .name = "soft",
+    .create = soft_create,
+    .destroy = soft_destroy,
+    .abilities = soft_abilities,
+    .vcpu = soft_vcpu,
+    .run = soft_run,
+    .kick = soft_kick,
+    .interrupt = soft_interrupt,
+    .nmi = soft_nmi,
+    .reset = soft_reset,
+    .get_state = soft_get_state,
+    .set_state = soft_set_state,
+    .autopsy = soft_autopsy,
+    .failure = soft_failure,
+};
