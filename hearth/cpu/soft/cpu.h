@@ -112,7 +112,6 @@ struct cpu {
     uint64_t dr[8];
     uint64_t apic_base;
     bool halted, shutdown;
-    bool nmi_blocked;  /* until IRET */
     bool single;       /* one instruction at a time now: TF, a shadow, breakpoints */
     bool step_skipped; /* the instruction under way delivered a software interrupt: no trap after it */
     bool a20_masked;   /* not used by the pc (A20 is always on there); kept at false */

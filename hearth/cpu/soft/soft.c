@@ -9,6 +9,7 @@
 
 #include "core/lock.h"
 #include "core/log.h"
+#include "cpu/autopsy.h"
 #include "cpu/soft/flags.h"
 #include "cpu/soft/soft.h"
 #include "cpu/soft/system.h"
@@ -129,7 +130,8 @@ static void single_run(struct cpu *cpu)
     cpu->interrupt_shadow = cpu->step_skipped = false;
     debug_before(cpu);
     block_run(cpu, code_find(cpu, true));
-    debug_after(cpu, stepped && !cpu->step_skipped);
+    if (cpu->debug_pending || (stepped && !cpu->step_skipped))
+        debug_after(cpu, stepped && !cpu->step_skipped);
 }
 
 /* fault() has jumped here, RIP at the instruction. Delivery may fault again and come back. */
@@ -211,11 +213,10 @@ static void segments_reset(struct cpu *cpu)
 }
 
 /* After the state was changed as a whole. */
-static void state_changed(struct cpu *cpu, uint64_t old_cr0, uint64_t old_cr4)
+static void state_changed(struct cpu *cpu)
 {
     cpu->op = NULL;
-    paging_mode_changed(cpu, old_cr0, old_cr4);
-    tlb_flush(cpu, true);
+    tlb_reset(cpu);
     segments_changed(cpu);
     atomic_store(&cpu->attention, 1);
 }
@@ -223,7 +224,6 @@ static void state_changed(struct cpu *cpu, uint64_t old_cr0, uint64_t old_cr4)
 static void soft_reset(struct vcpu *vcpu)
 {
     struct cpu *cpu = cpu_of(vcpu);
-    uint64_t old_cr0 = cpu->cr0, old_cr4 = cpu->cr4;
 
     memset(cpu->gpr, 0, sizeof(cpu->gpr));
     memset(cpu->dr, 0, sizeof(cpu->dr));
@@ -242,7 +242,7 @@ static void soft_reset(struct vcpu *vcpu)
     cpu->records = 0;
     atomic_store(&cpu->nmi, false);
     x87_reset(cpu);
-    state_changed(cpu, old_cr0, old_cr4);
+    state_changed(cpu);
 }
 
 static void soft_get_state(struct vcpu *vcpu, struct cpu_state *state)
@@ -273,7 +273,6 @@ static void soft_get_state(struct vcpu *vcpu, struct cpu_state *state)
 static void soft_set_state(struct vcpu *vcpu, const struct cpu_state *state)
 {
     struct cpu *cpu = cpu_of(vcpu);
-    uint64_t old_cr0 = cpu->cr0, old_cr4 = cpu->cr4;
 
     memcpy(cpu->gpr, state->gpr, sizeof(cpu->gpr));
     memcpy(cpu->segment, state->segment, sizeof(cpu->segment));
@@ -295,7 +294,7 @@ static void soft_set_state(struct vcpu *vcpu, const struct cpu_state *state)
     cpu->shutdown = false;
     cpu->records = 0;
     x87_image_put(cpu, state->fx);
-    state_changed(cpu, old_cr0, old_cr4);
+    state_changed(cpu);
 }
 
 /* ---- the engine ---- */
@@ -347,6 +346,7 @@ static struct engine *soft_create(const struct engine_machine *machine, char *er
     for (unsigned i = 0; i < machine->cpus; i++) {
         soft->cpus[i] = allocate(sizeof(struct cpu));
         soft->cpus[i]->soft = soft;
+        soft->cpus[i]->machine = &soft->machine;
         soft->cpus[i]->index = i;
         soft_reset((struct vcpu *)soft->cpus[i]);
     }
@@ -362,8 +362,11 @@ static const struct engine_abilities *soft_abilities(struct engine *engine)
 
 static void soft_autopsy(struct vcpu *vcpu, FILE *out)
 {
-    (void)vcpu;
-    (void)out;
+    const struct cpu *cpu = cpu_of(vcpu);
+    struct cpu_state state;
+
+    soft_get_state(vcpu, &state);
+    autopsy_print(out, &state, cpu->soft->machine.memory, cpu->record, cpu->records);
 }
 
 static const char *soft_failure(struct vcpu *vcpu)
