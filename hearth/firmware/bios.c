@@ -61,6 +61,16 @@ static const char *read_all(int descriptor, uint8_t *to, size_t size)
     return NULL;
 }
 
+/* Whole pages, on a page boundary, since memory ranges are made of such. */
+static uint8_t *pages_allocate(size_t size)
+{
+    size_t whole = (size + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
+    uint8_t *pages = aligned_alloc(PAGE_SIZE, whole);
+    if (pages)
+        memset(pages, 0, whole);
+    return pages;
+}
+
 /* NULL, or why not. */
 static const char *image_read(struct firmware *firmware, size_t unit, size_t most)
 {
@@ -83,8 +93,8 @@ static const char *image_read(struct firmware *firmware, size_t unit, size_t mos
         why = "its size is not a multiple of 64 KiB, as a BIOS has";
     if (!why) {
         firmware->size = (size_t)status.st_size;
-        firmware->image = allocate((firmware->size + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE);
-        why = read_all(descriptor, firmware->image, firmware->size);
+        firmware->image = pages_allocate(firmware->size);
+        why = !firmware->image ? strerror(ENOMEM) : read_all(descriptor, firmware->image, firmware->size);
     }
     if (descriptor >= 0)
         close(descriptor);
