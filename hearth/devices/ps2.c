@@ -1,6 +1,6 @@
 /*
  * The 8042 keyboard controller of a PS/2: command byte and RAM, self tests, output port with reset and A20,
- * translation of scan code set 2 to set 1, IRQ1 and IRQ12. A keyboard (ps2_keyboard.c) is plugged in; at the auxiliary
+ * translation of scan code set 2 to set 1, IRQ1 and IRQ12. A keyboard (ps2-keyboard.c) is plugged in; at the auxiliary
  * port there is nothing, so what is sent there ends in a timeout.
  *
  * A byte that was read leaves the output buffer empty for a while, as the cable's pace does: programs that hook the
@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "core/log.h"
-#include "devices/ps2_keyboard.h"
+#include "devices/ps2-keyboard.h"
 
 enum {
     PORT_DATA = 0x60,

@@ -7,7 +7,7 @@
  * Sources: IBM PS/2 Hardware Interface Technical Reference, "Keyboards (101- and 102-Key)"; for the translation the
  * same, "Keyboard and Auxiliary Device Controller", scan code tables.
  */
-#include "devices/ps2_keyboard.h"
+#include "devices/ps2-keyboard.h"
 
 #include <string.h>
 

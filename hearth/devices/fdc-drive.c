@@ -6,7 +6,7 @@
  * Sources: for the formats ECMA-66, -70, -99, -100, -125 and -147 as MS-DOS uses them; for the change line Intel
  * 82077AA data sheet, "Digital Input Register".
  */
-#include "devices/fdc_drive.h"
+#include "devices/fdc-drive.h"
 
 #include <string.h>
 
