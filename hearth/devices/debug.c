@@ -44,6 +44,8 @@ struct debug_console *debug_console_create(struct bus *ports, uint64_t port, str
 
 void debug_console_destroy(struct debug_console *console)
 {
+    if (!console)
+        return;
     bus_remove(console->ports, console, console->port);
     free(console);
 }
@@ -83,6 +85,8 @@ struct debug_exit *debug_exit_create(struct bus *ports, uint64_t base, uint64_t 
 
 void debug_exit_destroy(struct debug_exit *device)
 {
+    if (!device)
+        return;
     bus_remove(device->ports, device, device->base);
     free(device);
 }

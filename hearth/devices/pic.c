@@ -316,6 +316,8 @@ struct pic *pic_create(struct bus *ports, const struct irq_line *output)
 
 void pic_destroy(struct pic *pic)
 {
+    if (!pic)
+        return;
     bus_remove(pic->ports, &pic->chip[0], PORT_MASTER);
     bus_remove(pic->ports, &pic->chip[1], PORT_SLAVE);
     bus_remove(pic->ports, pic, PORT_ELCR);

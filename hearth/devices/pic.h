@@ -15,7 +15,7 @@ struct pic;
 
 /* `output` is the INTR wire to the CPU; copied. */
 struct pic *pic_create(struct bus *ports, const struct irq_line *output);
-void pic_destroy(struct pic *pic);
+void pic_destroy(struct pic *pic); /* NULL is harmless */
 /* Not initialised, as after power-on; the levels of the inputs stay what their devices drive. */
 void pic_reset(struct pic *pic);
 

@@ -484,6 +484,8 @@ struct pit *pit_create(struct bus *ports, const struct irq_line *irq, struct clo
 
 void pit_destroy(struct pit *pit)
 {
+    if (!pit)
+        return;
     bus_remove(pit->ports, pit, PORT);
     timer_destroy(pit->timer);
     free(pit);

@@ -14,7 +14,7 @@ struct pit;
 
 /* `irq` is what channel 0's output drives; copied. */
 struct pit *pit_create(struct bus *ports, const struct irq_line *irq, struct clock *clock);
-void pit_destroy(struct pit *pit);
+void pit_destroy(struct pit *pit); /* NULL is harmless */
 /* Power-on leaves an 8254 undefined; here all channels stand still, as if programmed but never given a count. */
 void pit_reset(struct pit *pit);
 

@@ -67,6 +67,8 @@ struct port61 *port61_create(struct bus *ports, struct pit *pit, struct clock *c
 
 void port61_destroy(struct port61 *port61)
 {
+    if (!port61)
+        return;
     bus_remove(port61->ports, port61, PORT);
     free(port61);
 }

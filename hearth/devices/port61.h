@@ -11,7 +11,7 @@
 struct port61;
 
 struct port61 *port61_create(struct bus *ports, struct pit *pit, struct clock *clock);
-void port61_destroy(struct port61 *port61);
+void port61_destroy(struct port61 *port61); /* NULL is harmless */
 void port61_reset(struct port61 *port61);
 
 #endif

@@ -368,6 +368,8 @@ struct uart *uart_create(struct bus *ports, uint64_t base, const struct irq_line
 
 void uart_destroy(struct uart *uart)
 {
+    if (!uart)
+        return;
     if (uart->character) {
         uart->character->receive = NULL;
         uart->character->room = NULL;

@@ -17,7 +17,7 @@ struct uart;
  */
 struct uart *uart_create(struct bus *ports, uint64_t base, const struct irq_line *irq, struct clock *clock,
                          struct character_port *character);
-void uart_destroy(struct uart *uart);
+void uart_destroy(struct uart *uart); /* NULL is harmless */
 void uart_reset(struct uart *uart);
 
 #endif
