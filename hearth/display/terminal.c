@@ -1,0 +1,249 @@
+/*
+ * The guest's screen and keyboard in the terminal. The screen is looked at by a tick of the event loop: often while
+ * keys are typed or something changes, seldom while nothing does. What is typed waits in a queue and goes to the guest a
+ * key at a time, so that pasted text does not overflow its keyboard buffer.
+ */
+#include "display/terminal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/log.h"
+#include "display/terminal-keys.h"
+#include "display/terminal-paint.h"
+
+enum { /* milliseconds */
+       LOOK_QUICK = 16,
+       LOOK_USUAL = 50,
+       LOOK_IDLE = 200,
+       QUICK_FOR = 400,
+       IDLE_AFTER = 5000,
+       KEY_PACE = 10,
+       ESCAPE_ALONE = 40,
+       MESSAGE_FOR = 5000,
+};
+
+enum { KEYS_WAITING_MOST = 4096, MESSAGE_SIZE = 160, PENDING_MOST = 32768 };
+
+#define ENTER "\033[?1049h\033[?7l\033[0m\033[2J"
+#define LEAVE "\033[0m\033[?7h\033[?25h\033[?1049l"
+
+struct terminal_display {
+    struct terminal *terminal;
+    struct loop *loop;
+    const struct display_source *source;
+    const struct input_sink *input;
+    struct painter painter;
+    struct surface surface;
+    struct terminal_keys keys;
+    struct key_press waiting[KEYS_WAITING_MOST]; /* a ring */
+    unsigned first, count;
+    bool focused;
+    unsigned look_every;
+    uint64_t changed, typed, message_until; /* in milliseconds_now()'s time */
+    char message[MESSAGE_SIZE];
+};
+
+static uint64_t milliseconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- the screen */
+
+static void look(void *opaque);
+
+static void look_at_pace(struct terminal_display *display)
+{
+    uint64_t now = milliseconds_now();
+    unsigned every = LOOK_USUAL;
+    if (now - display->typed < QUICK_FOR || now - display->changed < QUICK_FOR)
+        every = LOOK_QUICK;
+    else if (now - display->changed > IDLE_AFTER && now - display->typed > IDLE_AFTER)
+        every = LOOK_IDLE;
+    if (every == display->look_every)
+        return;
+    display->look_every = every;
+    loop_every(display->loop, every, look, display);
+}
+
+static void draw(struct terminal_display *display)
+{
+    struct text_screen screen;
+    if (display->source->text(display->source->device, &screen)) {
+        painter_text(&display->painter, &screen);
+    } else {
+        display->source->render(display->source->device, &display->surface);
+        painter_picture(&display->painter, &display->surface);
+    }
+    if (display->message[0] && milliseconds_now() < display->message_until)
+        painter_line(&display->painter, display->message);
+    painter_paint(&display->painter);
+    if (!display->painter.count)
+        return;
+    display->changed = milliseconds_now();
+    terminal_write(display->terminal, display, display->painter.bytes, display->painter.count);
+}
+
+static void look(void *opaque)
+{
+    struct terminal_display *display = opaque;
+    /* A slow line gets fewer pictures, not a growing queue of old ones. */
+    if (terminal_pending(display->terminal) < PENDING_MOST)
+        draw(display);
+    look_at_pace(display);
+}
+
+static void resized(void *opaque, unsigned columns, unsigned rows)
+{
+    struct terminal_display *display = opaque;
+    terminal_enter(display->terminal, ENTER, LEAVE);
+    painter_resize(&display->painter, columns, rows);
+    draw(display);
+}
+
+/* ---- keys */
+
+static void send_next(void *opaque)
+{
+    struct terminal_display *display = opaque;
+    if (!display->count) {
+        loop_every(display->loop, 0, send_next, display);
+        return;
+    }
+    const struct key_press *press = &display->waiting[display->first];
+    key_press_send(press, display->input, true);
+    key_press_send(press, display->input, false);
+    display->first = (display->first + 1) % KEYS_WAITING_MOST;
+    display->count--;
+    if (display->count == KEYS_WAITING_MOST - 1)
+        terminal_drained(display->terminal);
+}
+
+static void pressed(void *opaque, const struct key_press *press)
+{
+    struct terminal_display *display = opaque;
+    if (display->count == KEYS_WAITING_MOST)
+        return;
+    display->waiting[(display->first + display->count++) % KEYS_WAITING_MOST] = *press;
+}
+
+/* The first key of a burst goes at once. */
+static void send_from_idle(struct terminal_display *display, bool idle)
+{
+    if (!idle || !display->count)
+        return;
+    send_next(display);
+    loop_every(display->loop, KEY_PACE, send_next, display);
+}
+
+static void settle(void *opaque)
+{
+    struct terminal_display *display = opaque;
+    bool idle = !display->count;
+    loop_every(display->loop, 0, settle, display);
+    terminal_keys_settle(&display->keys);
+    send_from_idle(display, idle);
+}
+
+/* A byte makes at most one key press. */
+static size_t room(void *opaque)
+{
+    const struct terminal_display *display = opaque;
+    return KEYS_WAITING_MOST - display->count;
+}
+
+static void input(void *opaque, const uint8_t *bytes, size_t count)
+{
+    struct terminal_display *display = opaque;
+    bool idle = !display->count;
+    display->typed = milliseconds_now();
+    terminal_keys_feed(&display->keys, bytes, count);
+    loop_every(display->loop, terminal_keys_waiting(&display->keys) ? ESCAPE_ALONE : 0, settle, display);
+    send_from_idle(display, idle);
+    look_at_pace(display);
+}
+
+/* ---- being a client of the terminal */
+
+static void focus(void *opaque, bool focused)
+{
+    struct terminal_display *display = opaque;
+    unsigned columns, rows;
+    display->focused = focused;
+    if (focused) {
+        terminal_size(display->terminal, &columns, &rows);
+        display->look_every = 0;
+        resized(display, columns, rows);
+        look_at_pace(display);
+    } else {
+        loop_every(display->loop, 0, look, display);
+        terminal_leave(display->terminal);
+    }
+}
+
+static void help(void *opaque, const char *text)
+{
+    terminal_display_say(opaque, text);
+}
+
+struct terminal_display *terminal_display_create(struct terminal *terminal, struct loop *loop,
+                                                 const struct display_source *source,
+                                                 const struct input_sink *input_sink, char *error,
+                                                 unsigned long error_size)
+{
+    struct terminal_display *display = allocate(sizeof(*display));
+    *display =
+        (struct terminal_display){.terminal = terminal, .loop = loop, .source = source, .input = input_sink};
+    display->keys = (struct terminal_keys){.opaque = display, .pressed = pressed};
+    const struct terminal_client client = {
+        .name = "screen",
+        .opaque = display,
+        .input = input,
+        .room = room,
+        .focus = focus,
+        .resized = resized,
+        .help = help,
+        .mux = true,
+        .whole_screen = true,
+    };
+    const char *why = NULL;
+    if (!terminal_is_interactive(terminal))
+        why = "standard input and output are no terminal; -display none or -nographic work without";
+    else if (!painter_init(&display->painter))
+        why = "TERM names no terminal that can place characters; -nographic works without";
+    else if (!terminal_add(terminal, &client))
+        why = "something else has the terminal for itself; mon:stdio shares it";
+    if (!why) {
+        terminal_focus(terminal, display);
+        return display;
+    }
+    snprintf(error, error_size, "%s", why);
+    free(display);
+    return NULL;
+}
+
+void terminal_display_destroy(struct terminal_display *display)
+{
+    if (!display)
+        return;
+    terminal_remove(display->terminal, display);
+    loop_every(display->loop, 0, look, display);
+    loop_every(display->loop, 0, send_next, display);
+    loop_every(display->loop, 0, settle, display);
+    painter_free(&display->painter);
+    surface_free(&display->surface);
+    free(display);
+}
+
+void terminal_display_say(struct terminal_display *display, const char *text)
+{
+    snprintf(display->message, sizeof(display->message), "%s", text);
+    display->message_until = milliseconds_now() + MESSAGE_FOR;
+    if (display->focused)
+        draw(display);
+}
