@@ -230,10 +230,11 @@ void vga_window_trap(struct vga *vga)
 
 void vga_window_check(struct vga *vga)
 {
-    if (vga->window != window_wanted(vga)) {
+    enum vga_window wanted = window_wanted(vga);
+    if (vga->window != wanted)
         vga_window_trap(vga);
+    if (wanted == WINDOW_TRAPPED)
         vga->window_accesses = 0;
-    }
 }
 
 void vga_window_bank_changed(struct vga *vga)

@@ -164,7 +164,7 @@ struct vga {
 
     uint8_t latch[PLANES];
     enum vga_window window;
-    unsigned window_accesses; /* trapped ones that needed no trap, since it was mapped last */
+    unsigned window_accesses; /* trapped ones that needed no trap, since a register was in the way */
     uint8_t *copy;            /* 64 KiB behind the window while it is WINDOW_TEXT or WINDOW_CHAIN_4 */
 };
 
