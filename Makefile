@@ -30,21 +30,21 @@ CFLAGS   += -std=gnu11 -fno-strict-aliasing -fno-stack-protector
 SOFT     := -foptimize-sibling-calls -fcf-protection=none
 
 SOURCES := $(sort $(shell find hearth -name '*.c'))
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/objects/%.o)
 LIBRARY := $(BUILD)/libhearth.a
 
 all: $(BUILD)/hearth images
 
-$(BUILD)/hearth: $(BUILD)/hearth/main.o $(LIBRARY)
+$(BUILD)/hearth: $(BUILD)/objects/hearth/main.o $(LIBRARY)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(LIBRARY): $(filter-out $(BUILD)/hearth/main.o,$(OBJECTS))
+$(LIBRARY): $(filter-out $(BUILD)/objects/hearth/main.o,$(OBJECTS))
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(BUILD)/hearth/cpu/soft/%.o: EXTRA = $(SOFT)
+$(BUILD)/objects/hearth/cpu/soft/%.o: EXTRA = $(SOFT)
 
-$(BUILD)/%.o: %.c
+$(BUILD)/objects/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) $(EXTRA) -MMD -MP -c -o $@ $<
 
