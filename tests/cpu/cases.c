@@ -110,28 +110,36 @@ static void needs_meet(const struct form *form, const struct variant *variant, s
     }
 }
 
+/* Sets base and index so that the operand lies at (about, with an index alone) `address`; answers where. */
+static uint32_t operand_place(const struct variant *variant, struct record *record, uint32_t address)
+{
+    uint32_t *index = variant->index == NO_REGISTER ? NULL : gpr(record, variant->index);
+
+    if (variant->base == NO_REGISTER) {
+        *index = (address - variant->displacement) >> variant->scale;
+        return (*index << variant->scale) + variant->displacement;
+    }
+    if (variant->base == 4) { /* ESP stays; the displacement leads to the middle */
+        if (index)
+            *index = 0;
+        return MIDDLE;
+    }
+    *gpr(record, variant->base) = address - variant->displacement - (index ? *index << variant->scale : 0);
+    return address;
+}
+
 void case_make(const struct form *form, const struct variant *variant, struct random *random,
                struct record *record)
 {
-    bool placed = variant->base == NO_REGISTER && variant->index == NO_REGISTER;
-    uint32_t address = placed || variant->base == 4 ? MIDDLE : SCRATCH + 8 + random_below(random, 40);
+    bool moves = variant->base != NO_REGISTER || variant->index != NO_REGISTER;
+    uint32_t address = moves ? SCRATCH + 8 + random_below(random, 40) : MIDDLE;
 
     memset(record, 0, sizeof *record);
     fill(random, record, form->needs == STRING);
     record->code = variant->code;
+    if (moves)
+        address = operand_place(variant, record, address);
     needs_meet(form, variant, random, record, address);
-    if (!variant->memory || placed)
-        return;
-    if (variant->base == NO_REGISTER) { /* index alone: the nearest that its scale can reach */
-        *gpr(record, variant->index) = (address - variant->displacement) >> variant->scale;
-        return;
-    }
-    if (variant->base == 4) {
-        if (variant->index != NO_REGISTER)
-            *gpr(record, variant->index) = 0;
-        return;
-    }
-    *gpr(record, variant->base) = address - variant->displacement;
-    if (variant->index != NO_REGISTER)
-        *gpr(record, variant->base) -= *gpr(record, variant->index) << variant->scale;
+    if (moves) /* what it needs may have changed those registers */
+        operand_place(variant, record, address);
 }

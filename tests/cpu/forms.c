@@ -2,7 +2,7 @@
  * The integer instructions of the Pentium Pro that a program at CPL 3 can run, and the privileged ones that it cannot.
  *
  * Not here, because the host would do something else than fault or compute: CPUID, RDTSC, RDPMC (other values), SGDT,
- * SIDT, SLDT, STR, SMSW (the host's own tables), SYSENTER, SYSCALL, INT 80h (Linux), far transfers but those of
+ * SIDT, SLDT, STR, SMSW (the host's own tables), INT1 (hypervisors get its EIP wrong), SYSENTER, SYSCALL, INT 80h (Linux), far transfers but those of
  * code16.c, loads of FS and GS (Linux keeps its thread pointer there).
  *
  * Source: Intel SDM volume 2.
@@ -215,7 +215,6 @@ const struct form forms[] = {
     {"bound r,m", "62 /rm", ANY, EXACT, PLAIN},
     {"into", "ce", BYTE, EXACT, PLAIN},
     {"int3", "cc", BYTE, EXACT, PLAIN},
-    {"int1", "f1", BYTE, EXACT, PLAIN},
     {"int 13h (#GP)", "cd 13", BYTE, EXACT, PLAIN},
     {"ud2", "0f 0b", BYTE, EXACT, PLAIN},
     {"arpl r/m16,r16", "63 /r", DWORD, EXACT, SELECTOR},

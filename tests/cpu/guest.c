@@ -14,7 +14,7 @@
 enum { MEMORY_SIZE = 16 << 20, PAGE_ENTRIES = 1024 };
 enum { PAGE_P = 1, PAGE_W = 2, PAGE_U = 4 };
 enum { GATE_INTERRUPT = 0x8e00, GATE_DPL3 = 0x6000, VECTORS = 256 };
-enum { TSS_ESP0 = 4, TSS_SS0 = 8, TSS_LIMIT = 0x67 };
+enum { TSS_ESP0 = 4, TSS_SS0 = 8, TSS_IO_MAP = 100, TSS_LIMIT = 0x67 };
 
 /* Access rights as in a descriptor's bytes 5 and 6: type, S, DPL, P; D/B and G. */
 enum {
@@ -97,6 +97,7 @@ static void kernel_put(void)
     descriptor_put(KERNEL_LDT, CODE_BASE, 0xffff, RIGHTS_USER_CODE16);
     put32(KERNEL_TSS + TSS_ESP0, KERNEL_STACK);
     put32(KERNEL_TSS + TSS_SS0, KERNEL_DATA);
+    put32(KERNEL_TSS + TSS_IO_MAP, (TSS_LIMIT + 1) << 16); /* none */
 
     put32(KERNEL_PAGES, (KERNEL_PAGES + 4096) | PAGE_P | PAGE_W | PAGE_U);
     pages_map(KERNEL_BASE, KERNEL_PAGES - KERNEL_BASE, PAGE_P | PAGE_W);

@@ -209,7 +209,7 @@ STACK_TABLE(return_near)
 always const struct op *enter_nested(struct cpu *cpu, const struct op *op, unsigned size, unsigned room,
                                      unsigned level)
 {
-    uint64_t pointer = cpu->gpr[RSP] - size, frame = pointer;
+    uint64_t pointer = cpu->gpr[RSP] - size, frame = pointer, linear;
 
     MAY_FAULT;
     store(cpu, SEG_SS, pointer & cpu->stack_mask, size, cpu->gpr[RBP]);
@@ -223,8 +223,9 @@ always const struct op *enter_nested(struct cpu *cpu, const struct op *op, unsig
         pointer -= size;
         store(cpu, SEG_SS, pointer & cpu->stack_mask, size, frame);
     }
-    /* The last byte of the new stack has to be writable, or the instruction faults. */
-    segment_linear(cpu, SEG_SS, (pointer - room) & cpu->stack_mask, size, true);
+    /* What the new stack pointer points at has to be writable, or the instruction faults. */
+    linear = segment_linear(cpu, SEG_SS, (pointer - room) & cpu->stack_mask, size, true);
+    write_check(cpu, linear, size, is_user(cpu));
     stack_pointer_set(cpu, pointer - room);
     if (cpu->stack_mask == UINT16_MAX)
         REG16(RBP * 8) = frame;
