@@ -1,11 +1,12 @@
 # The instruction-level test rig: build/tests/cpu_test (see tests/cpu/cpu_test.c).
-CPU_TEST := $(patsubst %,$(BUILD)/%.o,$(basename $(wildcard tests/cpu/*.c tests/cpu/*.S)))
+CPU_TEST := $(patsubst %,$(BUILD)/objects/%.o,$(basename $(wildcard tests/cpu/*.c tests/cpu/*.S)))
 
-$(BUILD)/tests/cpu/%.o: tests/cpu/%.S tests/cpu/layout.h
+$(BUILD)/objects/tests/cpu/%.o: tests/cpu/%.S tests/cpu/layout.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -c -o $@ $<
 
 $(BUILD)/tests/cpu_test: $(CPU_TEST) $(LIBRARY)
+	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 unit: $(BUILD)/tests/cpu_test
