@@ -195,7 +195,6 @@ void ps2_keyboard_power_on(struct ps2_keyboard *keyboard)
     keyboard->control_down = false;
     keyboard->command = 0;
     keyboard->replies = 0;
-    reply(keyboard, SELF_TEST_PASSED);
 }
 
 static void select_set(struct ps2_keyboard *keyboard, uint8_t set)
@@ -243,7 +242,6 @@ static void command(struct ps2_keyboard *keyboard, uint8_t byte)
     case RESEND: reply(keyboard, keyboard->last); return;
     case RESET:
         ps2_keyboard_power_on(keyboard);
-        keyboard->replies = 0;
         reply(keyboard, ACKNOWLEDGE);
         reply(keyboard, SELF_TEST_PASSED);
         return;

@@ -21,7 +21,7 @@ struct ps2_keyboard {
     bool scanning, control_down;
 };
 
-/* Power-on: the self test passes, and says so. */
+/* Power-on. The self test that it reports has gone by long before any firmware looks, so nothing waits. */
 void ps2_keyboard_power_on(struct ps2_keyboard *keyboard);
 /* A byte from the controller. */
 void ps2_keyboard_write(struct ps2_keyboard *keyboard, uint8_t byte);

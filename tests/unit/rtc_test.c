@@ -169,7 +169,7 @@ static void the_update_interrupt(void **state)
     assert_false(bench.probe.level);
     bench_pass(&bench, 1 * MILLISECONDS);
     assert_true(bench.probe.level);
-    assert_int_equal(cell(0x0c), 0x90);
+    assert_int_equal(cell(0x0c) & 0x90, 0x90);
     assert_false(bench.probe.level);
     assert_int_equal(cell(0x0c), 0x00);
 }
@@ -178,8 +178,8 @@ static void the_periodic_interrupt(void **state)
 {
     (void)state;
     /* Rate, interrupts a second: table 5, with a 32.768 kHz crystal. */
-    static const unsigned rates[16] = {0,    256,  128, 8192, 4096, 2048, 1024, 512,
-                                       256,  128,  64,  32,   16,   8,    4,    2};
+    static const unsigned rates[16] = {0,   256, 128, 8192, 4096, 2048, 1024, 512,
+                                       256, 128, 64,  32,   16,   8,    4,    2};
     for (unsigned rate = 0; rate < 16; rate++) {
         unsigned count = 0;
         set_cell(0x0a, 0x20 | rate);
