@@ -157,6 +157,8 @@ struct cpu {
     const struct engine_machine *machine;
     uint64_t tsc_offset;        /* TSC = clock_now() + this */
     uint64_t memory_generation; /* of the map that the TLBs were filled from */
+    uint64_t large_low,
+        large_high; /* linear range of the large pages in the TLBs: INVLPG there flushes all */
     struct tlb_entry tlbs[2][TLB_SIZE];
     struct tlb_origin origins[2][TLB_SIZE]; /* zeroed tables are not empty ones: tlb_reset() */
 };
