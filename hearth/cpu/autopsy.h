@@ -30,7 +30,8 @@ struct exception_record {
 void autopsy_print(FILE *out, const struct cpu_state *state, struct memory *memory,
                    const struct exception_record *records, unsigned count);
 
-/* "#GP general protection fault" and so on. */
+/* "#GP" and "#GP (general protection)"; "interrupt" beyond the exceptions. */
+const char *autopsy_vector_mnemonic(unsigned vector);
 const char *autopsy_vector_name(unsigned vector);
 
 #endif

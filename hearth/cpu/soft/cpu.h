@@ -83,7 +83,7 @@ struct tlb_origin {
     uint64_t rights; /* generation and what the page tables permit; private to paging.c */
 };
 
-enum { EXCEPTION_RECORDS = 4 };
+enum { EXCEPTION_RECORDS = 6 };
 
 struct cpu {
     /* Hot: what handlers touch all the time. */
@@ -111,6 +111,7 @@ struct cpu {
     uint64_t cr0, cr2, cr3, cr4, cr8, efer;
     uint64_t dr[8];
     uint64_t apic_base;
+    uint64_t pat; /* MSR 277h; 0007040600070406h after reset */
     bool halted, shutdown;
     bool single;       /* one instruction at a time now: TF, a shadow, breakpoints */
     bool step_skipped; /* the instruction under way delivered a software interrupt: no trap after it */

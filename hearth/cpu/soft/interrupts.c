@@ -1,0 +1,600 @@
+/*
+ * Exceptions and interrupts: raising them, delivery through IVT and IDT, double and triple faults, IRET, v86 mode with
+ * its extensions (VME), debug exceptions.
+ *
+ * A delivery changes no register before its last access that can fault. While one is under way, delivery.active is
+ * set: a fault that arises then meets it in exception_deliver() and the two combine by table 6-5.
+ * Left out: 64-bit gates and stacks, machine checks.
+ * Source: SDM volume 3A, chapter 6 (6.12 delivery, 6.13 error codes, 6.15 double faults), 17.2 and 17.3 (debug), 20.2 and
+ * 20.3 (v86, redirection); volume 2, the operations of INT n and IRET.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "core/log.h"
+#include "cpu/soft/descriptor.h"
+#include "cpu/soft/flags.h"
+#include "cpu/soft/system.h"
+
+enum error_bits { ERROR_EXT = 1 << 0, ERROR_IDT = 1 << 1 };
+enum dr6_bits { DR6_BREAKPOINTS = 0xf, DR6_BS = 1 << 14 };
+enum {
+    IVT_ENTRY = 4,
+    GATE_SIZE = 8,
+    TSS_IO_MAP = 0x66,
+    TSS_LEAST_LIMIT = 0x67,
+    REDIRECTION_SIZE = 32, /* bytes below the I/O bitmap */
+    FLAGS_CLEARED = FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM,
+    FLAGS_CLEARED_REAL = FLAG_IF | FLAG_TF | FLAG_AC | FLAG_RF,
+    /* What IRET takes from the stack at any privilege: with 16-bit operands, and what 32-bit ones add. */
+    FLAGS_RETURNED = FLAGS_ARITHMETIC | FLAG_TF | FLAG_DF | FLAG_NT,
+    FLAGS_RETURNED32 = FLAG_RF | FLAG_AC | FLAG_ID,
+};
+
+/* What is being delivered. */
+struct event {
+    uint8_t vector;
+    bool software, has_error;
+    uint32_t error;
+    uint64_t next, flags; /* RIP and RFLAGS to push */
+};
+
+/* ---- raising ---- */
+
+static _Noreturn void raise_pending(struct cpu *cpu)
+{
+    cpu->rip = instruction_rip(cpu);
+    cpu->op = NULL;
+    longjmp(cpu->fault_jump, 1);
+}
+
+_Noreturn void fault(struct cpu *cpu, unsigned vector)
+{
+    cpu->pending.vector = vector;
+    cpu->pending.has_error = false;
+    cpu->pending.error = 0;
+    raise_pending(cpu);
+}
+
+_Noreturn void fault_error(struct cpu *cpu, unsigned vector, uint32_t error)
+{
+    bool selects = vector >= VECTOR_TS && vector <= VECTOR_GP;
+
+    cpu->pending.vector = vector;
+    cpu->pending.has_error = true;
+    cpu->pending.error = error | (selects && cpu->delivery.active && cpu->delivery.external ? ERROR_EXT : 0);
+    raise_pending(cpu);
+}
+
+void fault_because(struct cpu *cpu, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(cpu->why, sizeof(cpu->why), format, arguments);
+    va_end(arguments);
+}
+
+/* ---- the record ---- */
+
+static void record(struct cpu *cpu, const struct event *event, bool external)
+{
+    struct exception_record *entry;
+
+    if (log_wanted(LOG_INTERRUPT))
+        log_guest(LOG_INTERRUPT, "%s error %x at %04x:%08llx cr2 %08llx %s",
+                  autopsy_vector_name(event->vector), event->error, cpu->segment[SEG_CS].selector,
+                  (unsigned long long)cpu->rip, (unsigned long long)cpu->cr2, cpu->why);
+    if (cpu->records == EXCEPTION_RECORDS)
+        cpu->records--;
+    entry = &cpu->record[cpu->records++];
+    *entry = (struct exception_record){.vector = event->vector,
+                                       .has_error = event->has_error,
+                                       .external = external,
+                                       .software = event->software,
+                                       .error = event->error,
+                                       .rip = cpu->rip,
+                                       .cs_base = cpu->segment[SEG_CS].base,
+                                       .cr2 = cpu->cr2,
+                                       .cs = cpu->segment[SEG_CS].selector,
+                                       .code_bits = cpu->segment[SEG_CS].rights & RIGHTS_DB ? 32 : 16};
+    memcpy(entry->why, cpu->why, sizeof(entry->why));
+    cpu->why[0] = 0;
+}
+
+/* The bytes of the instruction and what a page fault met are looked up only when somebody will read them. */
+static void complete_records(struct cpu *cpu)
+{
+    for (unsigned i = 0; i < cpu->records; i++) {
+        struct exception_record *entry = &cpu->record[i];
+        uint64_t physical, length;
+        bool writable;
+        const uint8_t *host;
+
+        if (entry->vector == VECTOR_PF && !entry->why[0])
+            paging_explain(cpu, entry->cr2, entry->error, entry->why, sizeof(entry->why));
+        while (entry->instruction_length < sizeof(entry->instruction)) {
+            if (!paging_probe(cpu, entry->cs_base + entry->rip + entry->instruction_length, &physical) ||
+                !(host = memory_at(cpu->machine->memory, physical, &length, &writable)))
+                break;
+            entry->instruction[entry->instruction_length++] = *host;
+        }
+    }
+}
+
+/* ---- delivery in real mode, and to the 8086 program by VME ---- */
+
+static void transfer_real(struct cpu *cpu, uint32_t vector_entry, uint64_t flags)
+{
+    segment_load_real(cpu, SEG_CS, vector_entry >> 16);
+    cpu->rip = vector_entry & 0xffff;
+    cpu->op = NULL;
+    flags_set(cpu, flags);
+}
+
+static void push_real(struct cpu *cpu, const struct event *event)
+{
+    struct stack stack = stack_current(cpu);
+
+    stack_push(cpu, &stack, 2, event->flags);
+    stack_push(cpu, &stack, 2, cpu->segment[SEG_CS].selector);
+    stack_push(cpu, &stack, 2, event->next);
+    stack_commit(cpu, &stack);
+}
+
+static void deliver_real(struct cpu *cpu, const struct event *event)
+{
+    unsigned last = event->vector * IVT_ENTRY + IVT_ENTRY - 1;
+    uint32_t entry;
+
+    if (last > cpu->idtr.limit) {
+        fault_because(cpu, "the %s vector: IDT limit is 0x%04x, real-mode vector %u needs 0x%04x",
+                      autopsy_vector_mnemonic(event->vector), cpu->idtr.limit, event->vector, last);
+        fault_error(cpu, VECTOR_GP, event->vector * 8u + ERROR_IDT);
+    }
+    entry = load_system(cpu, (uint32_t)(cpu->idtr.base + event->vector * IVT_ENTRY), IVT_ENTRY);
+    push_real(cpu, event);
+    transfer_real(cpu, entry, flags_get(cpu) & ~(uint64_t)FLAGS_CLEARED_REAL);
+}
+
+/* ---- delivery through the IDT ---- */
+
+/* "IDT[13] (the #GP gate)" */
+static struct words gate_words(unsigned vector)
+{
+    struct words words;
+
+    snprintf(words.text, sizeof(words.text), "IDT[%u] (the %s gate)", vector,
+             autopsy_vector_mnemonic(vector));
+    return words;
+}
+
+static uint64_t gate_read(struct cpu *cpu, const struct event *event)
+{
+    uint32_t error = event->vector * 8u + ERROR_IDT;
+    unsigned last = event->vector * GATE_SIZE + GATE_SIZE - 1;
+    uint64_t gate;
+
+    if (last > cpu->idtr.limit) {
+        fault_because(cpu, "the %s gate: IDT limit is 0x%04x, vector %u needs 0x%04x",
+                      autopsy_vector_mnemonic(event->vector), cpu->idtr.limit, event->vector, last);
+        fault_error(cpu, VECTOR_GP, error);
+    }
+    gate = load_system(cpu, (uint32_t)(cpu->idtr.base + event->vector * GATE_SIZE), GATE_SIZE);
+    if (raw_is_segment(gate) ||
+        !(raw_type(gate) == TYPE_TASK_GATE || (raw_type(gate) & 6) == TYPE_INTERRUPT_GATE16)) {
+        fault_because(cpu, "%s is %s, not an interrupt, trap or task gate", gate_words(event->vector).text,
+                      raw_words(gate));
+        fault_error(cpu, VECTOR_GP, error);
+    }
+    if (event->software && raw_dpl(gate) < cpl(cpu)) {
+        fault_because(cpu, "%s has DPL %u, so INT from CPL %u may not use it", gate_words(event->vector).text,
+                      raw_dpl(gate), cpl(cpu));
+        fault_error(cpu, VECTOR_GP, error);
+    }
+    if (!raw_present(gate)) {
+        fault_because(cpu, "%s is not present: present bit (47) clear", gate_words(event->vector).text);
+        fault_error(cpu, VECTOR_NP, error);
+    }
+    return gate;
+}
+
+/* The handler's code segment. */
+static uint64_t handler_descriptor(struct cpu *cpu, unsigned vector, uint16_t selector)
+{
+    uint64_t raw;
+    bool inner;
+
+    fault_because(cpu, "%s", gate_words(vector).text);
+    raw = descriptor_need(cpu, selector, VECTOR_GP, gate_words(vector).text);
+    if (!raw_is_code(raw) || raw_dpl(raw) > cpl(cpu)) {
+        fault_because(cpu, "%s leads to %s, which is %s%s", gate_words(vector).text,
+                      selector_words(selector).text, raw_words(raw),
+                      raw_is_code(raw) ? " of an outer ring" : ", not code");
+        fault_error(cpu, VECTOR_GP, selector & ERROR_SELECTOR);
+    }
+    if (!raw_present(raw)) {
+        fault_because(cpu, "%s leads to %s, which is not present", gate_words(vector).text,
+                      selector_words(selector).text);
+        fault_error(cpu, VECTOR_NP, selector & ERROR_SELECTOR);
+    }
+    inner = !raw_is_conforming(raw) && raw_dpl(raw) < cpl(cpu);
+    if ((cpu->rflags & FLAG_VM) && !(inner && raw_dpl(raw) == 0)) {
+        fault_because(cpu, "%s leads out of v86 mode to %s of DPL %u; it must be 0", gate_words(vector).text,
+                      selector_words(selector).text, raw_dpl(raw));
+        fault_error(cpu, VECTOR_GP, selector & ERROR_SELECTOR);
+    }
+    cpu->why[0] = 0;
+    return raw;
+}
+
+static void push_frame(struct cpu *cpu, struct stack *stack, unsigned size, const struct event *event,
+                       bool inner)
+{
+    static const enum segment_name v86[] = {SEG_GS, SEG_FS, SEG_DS, SEG_ES};
+
+    if (cpu->rflags & FLAG_VM)
+        for (int i = 0; i < 4; i++)
+            stack_push(cpu, stack, size, cpu->segment[v86[i]].selector);
+    if (inner) {
+        stack_push(cpu, stack, size, cpu->segment[SEG_SS].selector);
+        stack_push(cpu, stack, size, cpu->gpr[RSP]);
+    }
+    stack_push(cpu, stack, size, event->flags);
+    stack_push(cpu, stack, size, cpu->segment[SEG_CS].selector);
+    stack_push(cpu, stack, size, event->next);
+    if (event->has_error)
+        stack_push(cpu, stack, size, event->error);
+}
+
+static void leave_v86(struct cpu *cpu)
+{
+    static const enum segment_name data[] = {SEG_GS, SEG_FS, SEG_DS, SEG_ES};
+
+    cpu->rflags &= ~(uint64_t)FLAG_VM;
+    for (int i = 0; i < 4; i++)
+        segment_install_null(cpu, data[i], 0);
+}
+
+static void deliver_gate(struct cpu *cpu, const struct event *event, uint64_t gate)
+{
+    unsigned size = raw_type(gate) & TYPE_32BIT ? 4 : 2;
+    bool trap = raw_type(gate) & 1;
+    uint16_t selector = gate_selector(gate);
+    uint64_t raw = handler_descriptor(cpu, event->vector, selector);
+    bool inner = !raw_is_conforming(raw) && raw_dpl(raw) < cpl(cpu);
+    unsigned level = inner ? raw_dpl(raw) : cpl(cpu);
+    struct stack stack = inner ? stack_inner(cpu, level) : stack_current(cpu);
+    struct segment code;
+
+    descriptor_to_segment(raw, selector, &code);
+    code_limit_check(cpu, &code, gate_offset(gate));
+    push_frame(cpu, &stack, size, event, inner);
+    if (!(raw >> 40 & RIGHTS_ACCESSED))
+        descriptor_change(cpu, selector, RIGHTS_ACCESSED, 0);
+
+    if (cpu->rflags & FLAG_VM)
+        leave_v86(cpu);
+    segment_install_raw(cpu, SEG_CS, selector, level, raw | (uint64_t)RIGHTS_ACCESSED << 40);
+    if (inner)
+        segment_install(cpu, SEG_SS, &stack.segment);
+    stack_commit(cpu, &stack);
+    cpu->rip = gate_offset(gate);
+    cpu->op = NULL;
+    flags_set(cpu, flags_get(cpu) & ~(uint64_t)(FLAGS_CLEARED | (trap ? 0 : FLAG_IF)));
+}
+
+static void deliver(struct cpu *cpu, const struct event *event)
+{
+    uint64_t gate;
+
+    if (!(cpu->cr0 & CR0_PE)) {
+        deliver_real(cpu, event);
+    } else {
+        gate = gate_read(cpu, event);
+        if (raw_type(gate) == TYPE_TASK_GATE)
+            task_switch(cpu, gate_selector(gate), task_descriptor(cpu, gate_selector(gate), VECTOR_GP),
+                        TASK_GATE, event->next, event->has_error, event->error);
+        else
+            deliver_gate(cpu, event, gate);
+    }
+    cpu->halted = false;
+    cpu->interrupt_shadow = false;
+    cpu->delivery.active = false;
+    segments_changed(cpu);
+}
+
+/* ---- what leads to a delivery ---- */
+
+enum fault_class { BENIGN, CONTRIBUTORY, PAGE_FAULT };
+
+static enum fault_class class_of(unsigned vector)
+{
+    if (vector == VECTOR_PF)
+        return PAGE_FAULT;
+    if (vector == VECTOR_DE || (vector >= VECTOR_TS && vector <= VECTOR_GP))
+        return CONTRIBUTORY;
+    return BENIGN;
+}
+
+/* Table 6-5: does the second, met while the first was being delivered, make a double fault? */
+static bool doubles(const struct cpu *cpu, unsigned second)
+{
+    enum fault_class first = cpu->delivery.hardware ? BENIGN : class_of(cpu->delivery.vector);
+
+    return (first == CONTRIBUTORY && class_of(second) == CONTRIBUTORY) ||
+           (first == PAGE_FAULT && class_of(second) != BENIGN);
+}
+
+static void begin(struct cpu *cpu, const struct event *event, bool external, bool hardware)
+{
+    cpu->delivery.active = true;
+    cpu->delivery.external = external;
+    cpu->delivery.hardware = hardware;
+    cpu->delivery.vector = event->vector;
+}
+
+/* Is RF set in the pushed image, so that the instruction runs once without its breakpoint? */
+static bool resumes(unsigned vector)
+{
+    return vector != VECTOR_DB && vector != VECTOR_DF && vector != VECTOR_MC;
+}
+
+void exception_deliver(struct cpu *cpu)
+{
+    struct event event = {.vector = cpu->pending.vector,
+                          .has_error = cpu->pending.has_error,
+                          .error = cpu->pending.error,
+                          .next = cpu->rip};
+    bool nested = cpu->delivery.active;
+
+    if (!nested)
+        cpu->records = 0;
+    record(cpu, &event, false);
+    if (nested && !cpu->delivery.hardware && cpu->delivery.vector == VECTOR_DF) {
+        complete_records(cpu);
+        cpu->delivery.active = false;
+        cpu->shutdown = true;
+        return;
+    }
+    if (nested && doubles(cpu, event.vector)) {
+        event = (struct event){.vector = VECTOR_DF, .has_error = true, .next = cpu->rip};
+        record(cpu, &event, false);
+    }
+    event.flags = flags_get(cpu) | (resumes(event.vector) ? FLAG_RF : 0);
+    begin(cpu, &event, true, false);
+    deliver(cpu, &event);
+}
+
+void interrupt_deliver(struct cpu *cpu, uint8_t vector)
+{
+    struct event event = {.vector = vector, .next = cpu->rip, .flags = flags_get(cpu)};
+
+    cpu->op = NULL;
+    cpu->records = 0;
+    cpu->why[0] = 0;
+    record(cpu, &event, true);
+    begin(cpu, &event, true, true);
+    if (vector == VECTOR_NMI)
+        cpu->nmi_blocked = true;
+    deliver(cpu, &event);
+}
+
+/* Bit of the redirection map in the TSS: clear means that the 8086 program's own IVT serves INT n. */
+static bool redirected(struct cpu *cpu, unsigned vector)
+{
+    uint32_t byte;
+
+    if ((cpu->tr.rights & RIGHTS_UNUSABLE) || cpu->tr.limit < TSS_LEAST_LIMIT)
+        return false;
+    byte = load_system(cpu, (uint32_t)(cpu->tr.base + TSS_IO_MAP), 2) - REDIRECTION_SIZE + vector / 8;
+    if (byte > cpu->tr.limit)
+        return false;
+    return !(load_system(cpu, (uint32_t)(cpu->tr.base + byte), 1) >> vector % 8 & 1);
+}
+
+/* INT n in v86 mode with CR4.VME and the vector's bit clear: as in real mode, IF being VIF where IOPL is below 3. */
+static void deliver_vme(struct cpu *cpu, struct event *event, bool virtual_if)
+{
+    uint64_t flags = flags_get(cpu), clear = FLAG_TF | (virtual_if ? FLAG_VIF : FLAG_IF);
+    uint32_t entry = slow_load(cpu, event->vector * IVT_ENTRY, IVT_ENTRY, true);
+
+    event->flags = flags & ~(uint64_t)FLAG_NT;
+    if (virtual_if)
+        event->flags = (event->flags & ~(uint64_t)FLAG_IF) | FLAG_IOPL | (flags & FLAG_VIF ? FLAG_IF : 0);
+    push_real(cpu, event);
+    transfer_real(cpu, entry, flags & ~(clear | FLAG_NT));
+    cpu->delivery.active = false;
+    segments_changed(cpu);
+}
+
+void interrupt_software(struct cpu *cpu, uint8_t vector, uint64_t next)
+{
+    struct event event = {.vector = vector, .next = next, .flags = flags_get(cpu)};
+    bool one_byte =
+        cpu->op && cpu->op->length == 1; /* INT1, INT3, INTO: never held up or redirected in v86 mode */
+    bool low_iopl = (cpu->rflags & FLAG_IOPL) != FLAG_IOPL;
+
+    event.software = !(one_byte && vector == VECTOR_DB);
+    cpu->records = 0;
+    cpu->why[0] = 0;
+    if ((cpu->cr0 & CR0_PE) && (cpu->rflags & FLAG_VM) && !one_byte) {
+        bool redirect = (cpu->cr4 & CR4_VME) && redirected(cpu, vector);
+
+        if (redirect) {
+            deliver_vme(cpu, &event, low_iopl);
+            return;
+        }
+        if (low_iopl) {
+            fault_because(cpu, "INT %u in v86 mode with IOPL below 3", vector);
+            fault_error(cpu, VECTOR_GP, 0);
+        }
+    }
+    begin(cpu, &event, !event.software, true);
+    deliver(cpu, &event);
+}
+
+/* ---- IRET ---- */
+
+static void return_flags(struct cpu *cpu, uint64_t value, uint64_t mask)
+{
+    flags_set(cpu, (flags_get(cpu) & ~mask) | (value & mask));
+}
+
+/* CS:IP of real or v86 mode. */
+static void return_real_to(struct cpu *cpu, uint64_t rip, uint16_t selector)
+{
+    code_limit_check(cpu, &cpu->segment[SEG_CS], rip);
+    segment_load_real(cpu, SEG_CS, selector);
+    cpu->rip = rip;
+    cpu->op = NULL;
+}
+
+static void return_real(struct cpu *cpu, unsigned size)
+{
+    bool v86 = cpu->cr0 & CR0_PE, low_iopl = v86 && (cpu->rflags & FLAG_IOPL) != FLAG_IOPL;
+    struct stack stack = stack_current(cpu);
+    uint64_t mask = FLAGS_RETURNED | FLAG_IF | (v86 ? 0 : FLAG_IOPL) | (size == 2 ? 0 : FLAGS_RETURNED32);
+    uint64_t rip, flags;
+    uint16_t selector;
+
+    if (low_iopl && !(size == 2 && (cpu->cr4 & CR4_VME))) {
+        fault_because(cpu, "IRET in v86 mode with IOPL below 3");
+        fault_error(cpu, VECTOR_GP, 0);
+    }
+    rip = stack_read(cpu, &stack, 0, size);
+    selector = stack_read(cpu, &stack, size, size);
+    flags = stack_read(cpu, &stack, 2 * size, size);
+    if (low_iopl) {
+        if ((flags & FLAG_TF) || ((flags & FLAG_IF) && (cpu->rflags & FLAG_VIP))) {
+            fault_because(cpu, "IRET in v86 mode sets TF, or IF while VIP is set");
+            fault_error(cpu, VECTOR_GP, 0);
+        }
+        mask = (mask & ~(uint64_t)FLAG_IF) | FLAG_VIF;
+        flags |= flags & FLAG_IF ? FLAG_VIF : 0;
+    }
+    return_real_to(cpu, rip, selector);
+    stack.pointer += 3 * size;
+    stack_commit(cpu, &stack);
+    return_flags(cpu, flags, mask);
+}
+
+static void return_task(struct cpu *cpu)
+{
+    uint16_t link = load_system(cpu, cpu->tr.base, 2);
+    uint64_t raw, next = cpu->op ? next_rip(cpu, cpu->op) : cpu->rip;
+
+    if (link & SELECTOR_LDT) {
+        fault_because(cpu, "IRET with NT set: the back link 0x%04x in the TSS is an LDT selector", link);
+        fault_error(cpu, VECTOR_TS, link & ERROR_SELECTOR);
+    }
+    raw = descriptor_need(cpu, link, VECTOR_TS, "IRET with NT set: the back link");
+    if (!raw_is_tss(raw) || !(raw_type(raw) & TYPE_BUSY)) {
+        fault_because(cpu, "IRET with NT set: the back link leads to %s, which is %s, not a busy TSS",
+                      selector_words(link).text, raw_words(raw));
+        fault_error(cpu, VECTOR_TS, link & ERROR_SELECTOR);
+    }
+    if (!raw_present(raw)) {
+        fault_because(cpu, "IRET with NT set: %s is not present", selector_words(link).text);
+        fault_error(cpu, VECTOR_NP, link & ERROR_SELECTOR);
+    }
+    task_switch(cpu, link, raw, TASK_RETURN, next, false, 0);
+}
+
+/* From ring 0 with VM set in the popped image. */
+static void return_to_v86(struct cpu *cpu, const struct stack *stack, uint64_t rip, uint16_t code,
+                          uint64_t flags)
+{
+    static const enum segment_name order[] = {SEG_SS, SEG_ES, SEG_DS, SEG_FS, SEG_GS};
+    uint64_t mask = FLAGS_RETURNED | FLAGS_RETURNED32 | FLAG_IF | FLAG_IOPL | FLAG_VM | FLAG_VIF | FLAG_VIP;
+    uint64_t pointer = stack_read(cpu, stack, 12, 4);
+    uint16_t selectors[5];
+
+    for (int i = 0; i < 5; i++)
+        selectors[i] = stack_read(cpu, stack, 16 + 4 * i, 4);
+    code_limit_check(cpu, &(struct segment){.selector = code, .limit = 0xffff}, rip);
+    return_flags(cpu, flags, mask);
+    segment_load_real(cpu, SEG_CS, code);
+    for (int i = 0; i < 5; i++)
+        segment_load_real(cpu, order[i], selectors[i]);
+    cpu->gpr[RSP] = pointer;
+    cpu->rip = rip;
+    cpu->op = NULL;
+}
+
+static void return_protected(struct cpu *cpu, unsigned size)
+{
+    struct stack stack = stack_current(cpu);
+    unsigned level = cpl(cpu), iopl = (cpu->rflags & FLAG_IOPL) >> FLAG_IOPL_SHIFT;
+    uint64_t rip = stack_read(cpu, &stack, 0, size);
+    uint16_t selector = stack_read(cpu, &stack, size, size);
+    uint64_t flags = stack_read(cpu, &stack, 2 * size, size), mask = FLAGS_RETURNED, raw;
+    struct segment code;
+
+    if (size == 4 && (flags & FLAG_VM) && level == 0) {
+        return_to_v86(cpu, &stack, rip, selector, flags);
+        return;
+    }
+    mask |= size == 2 ? 0 : FLAGS_RETURNED32;
+    mask |= level <= iopl ? FLAG_IF : 0;
+    mask |= level == 0 ? FLAG_IOPL | (size == 2 ? 0 : FLAG_VIF | FLAG_VIP) : 0;
+    raw = return_code_descriptor(cpu, selector);
+    if ((selector & SELECTOR_RPL) > level) {
+        return_outer(cpu, &stack, 3 * size, size, selector, raw, rip, 0);
+    } else {
+        descriptor_to_segment(raw, selector, &code);
+        code_limit_check(cpu, &code, rip);
+        segment_install_raw(cpu, SEG_CS, selector, level, raw);
+        cpu->rip = rip;
+        cpu->op = NULL;
+        stack.pointer += 3 * size;
+        stack_commit(cpu, &stack);
+    }
+    return_flags(cpu, flags, mask);
+}
+
+void interrupt_return(struct cpu *cpu, unsigned size)
+{
+    if (!in_protected_mode(cpu))
+        return_real(cpu, size);
+    else if (cpu->rflags & FLAG_NT)
+        return_task(cpu);
+    else
+        return_protected(cpu, size);
+    cpu->nmi_blocked = false;
+    segments_changed(cpu);
+}
+
+/* ---- debug exceptions ---- */
+
+void debug_before(struct cpu *cpu)
+{
+    uint64_t linear = (uint32_t)(cpu->segment[SEG_CS].base + cpu->rip);
+    uint32_t hit = 0;
+
+    if (cpu->rflags & FLAG_RF) {
+        cpu->rflags &= ~(uint64_t)FLAG_RF;
+        return;
+    }
+    for (int i = 0; i < 4; i++)
+        if ((cpu->dr[7] >> (2 * i) & 3) && !(cpu->dr[7] >> (16 + 4 * i) & 3) &&
+            (uint32_t)cpu->dr[i] == linear)
+            hit |= 1u << i;
+    if (!hit)
+        return;
+    cpu->dr[6] = (cpu->dr[6] & ~(uint64_t)DR6_BREAKPOINTS) | hit;
+    fault_because(cpu, "breakpoint on execution at 0x%llx", (unsigned long long)linear);
+    fault(cpu, VECTOR_DB);
+}
+
+void debug_after(struct cpu *cpu, bool stepped)
+{
+    uint32_t bits = cpu->debug_pending | (stepped ? DR6_BS : 0);
+
+    cpu->debug_pending = 0;
+    if (!bits)
+        return;
+    cpu->dr[6] = (cpu->dr[6] & ~(uint64_t)DR6_BREAKPOINTS) | bits;
+    fault_because(cpu, "%s", stepped ? "single step (TF)" : "a data breakpoint or the TSS's T bit");
+    fault(cpu, VECTOR_DB);
+}

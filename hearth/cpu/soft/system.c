@@ -1,0 +1,484 @@
+/*
+ * The privileged instructions and what identifies the CPU: a Pentium II without MMX, as far as CPUID says.
+ *
+ * CPUID advertises what the engine does and no more. The time stamp counter runs at 1 GHz, with the machine's clock.
+ * Left out: APIC, MTRRs (memory types have no meaning here; the PAT register only holds its value), machine checks,
+ * performance counters, SYSENTER.
+ * Source: SDM volume 2, the operation of each instruction; volume 3A, 2.5 (control registers), 5.10 (LAR...), 11.12 (PAT),
+ * 17.2 (debug registers), 20.3 (VME).
+ */
+#include "cpu/soft/system.h"
+
+#include "cpu/soft/descriptor.h"
+#include "cpu/soft/flags.h"
+
+/* ---- checks ---- */
+
+void system_need_ring0(struct cpu *cpu, const char *instruction)
+{
+    if (cpl(cpu) == 0)
+        return;
+    fault_because(cpu, "%s is for CPL 0; CPL is %u", instruction, cpl(cpu));
+    fault_error(cpu, VECTOR_GP, 0);
+}
+
+void system_need_protected(struct cpu *cpu)
+{
+    if (in_protected_mode(cpu))
+        return;
+    fault_because(cpu, "this instruction does not exist in real and v86 mode");
+    fault(cpu, VECTOR_UD);
+}
+
+void system_need_protected_ring0(struct cpu *cpu)
+{
+    system_need_protected(cpu);
+    system_need_ring0(cpu, "LLDT and LTR");
+}
+
+/* ---- descriptor tables ---- */
+
+static struct table_register table_load(struct cpu *cpu, enum segment_name name, uint64_t offset,
+                                        unsigned size)
+{
+    struct table_register table;
+    uint32_t base;
+
+    table.limit = load(cpu, name, offset, 2);
+    base = load(cpu, name, offset + 2, 4);
+    table.base = size == 2 ? base & 0xffffff : base;
+    return table;
+}
+
+void system_load_gdt(struct cpu *cpu, enum segment_name name, uint64_t offset, unsigned size)
+{
+    system_need_ring0(cpu, "LGDT");
+    cpu->gdtr = table_load(cpu, name, offset, size);
+}
+
+void system_load_idt(struct cpu *cpu, enum segment_name name, uint64_t offset, unsigned size)
+{
+    system_need_ring0(cpu, "LIDT");
+    cpu->idtr = table_load(cpu, name, offset, size);
+}
+
+static void table_store(struct cpu *cpu, const struct table_register *table, enum segment_name name,
+                        uint64_t offset)
+{
+    uint8_t image[6]; /* 16-bit limit, 32-bit base */
+
+    memcpy(image, &table->limit, 2);
+    memcpy(image + 2, &table->base, 4);
+    store_bytes(cpu, name, offset, image, sizeof(image));
+}
+
+void system_store_gdt(struct cpu *cpu, enum segment_name name, uint64_t offset, unsigned size)
+{
+    (void)size; /* since the 386 all 32 bits of the base are stored */
+    table_store(cpu, &cpu->gdtr, name, offset);
+}
+
+void system_store_idt(struct cpu *cpu, enum segment_name name, uint64_t offset, unsigned size)
+{
+    (void)size;
+    table_store(cpu, &cpu->idtr, name, offset);
+}
+
+void system_lldt(struct cpu *cpu, uint16_t selector)
+{
+    system_need_protected_ring0(cpu);
+    ldtr_load(cpu, selector, VECTOR_GP);
+}
+
+void system_ltr(struct cpu *cpu, uint16_t selector)
+{
+    uint64_t raw;
+
+    system_need_protected_ring0(cpu);
+    raw = task_descriptor(cpu, selector, VECTOR_GP);
+    descriptor_change(cpu, selector, TYPE_BUSY, 0);
+    descriptor_to_segment(raw, selector, &cpu->tr);
+    cpu->tr.rights |= TYPE_BUSY;
+}
+
+uint16_t system_sldt(struct cpu *cpu)
+{
+    system_need_protected(cpu);
+    return cpu->ldtr.selector;
+}
+
+uint16_t system_str(struct cpu *cpu)
+{
+    system_need_protected(cpu);
+    return cpu->tr.selector;
+}
+
+/* ---- looking at descriptors ---- */
+
+/* Does this privilege see the descriptor? Conforming code is seen by all. */
+static bool visible(const struct cpu *cpu, uint16_t selector, uint64_t raw)
+{
+    if (raw_is_code(raw) && raw_is_conforming(raw))
+        return true;
+    return cpl(cpu) <= raw_dpl(raw) && (selector & SELECTOR_RPL) <= raw_dpl(raw);
+}
+
+/* `types`: bit n set: system descriptors of type n will do. */
+static bool look(struct cpu *cpu, uint16_t selector, uint32_t types, uint64_t *raw)
+{
+    system_need_protected(cpu);
+    if (!descriptor_read(cpu, selector, raw))
+        return false;
+    if (!raw_is_segment(*raw) && !(types >> raw_type(*raw) & 1))
+        return false;
+    return visible(cpu, selector, *raw);
+}
+
+enum seen_types {
+    SEEN_TSS = 1 << TYPE_TSS16 | 1 << TYPE_TSS16_BUSY | 1 << TYPE_TSS32 | 1 << TYPE_TSS32_BUSY,
+    SEEN_BY_LSL = SEEN_TSS | 1 << TYPE_LDT,
+    SEEN_BY_LAR = SEEN_BY_LSL | 1 << TYPE_CALL_GATE16 | 1 << TYPE_TASK_GATE | 1 << TYPE_CALL_GATE32,
+    LAR_MASK = 0x00ffff00, /* bits 19 to 16, the limit's, are undefined; hardware shows them as they are */
+};
+
+bool system_lar(struct cpu *cpu, uint16_t selector, uint32_t *value)
+{
+    uint64_t raw;
+
+    if (!look(cpu, selector, SEEN_BY_LAR, &raw))
+        return false;
+    *value = raw >> 32 & LAR_MASK;
+    return true;
+}
+
+bool system_lsl(struct cpu *cpu, uint16_t selector, uint32_t *value)
+{
+    struct segment segment;
+    uint64_t raw;
+
+    if (!look(cpu, selector, SEEN_BY_LSL, &raw))
+        return false;
+    descriptor_to_segment(raw, selector, &segment);
+    *value = segment.limit;
+    return true;
+}
+
+bool system_verr(struct cpu *cpu, uint16_t selector)
+{
+    uint64_t raw;
+
+    return look(cpu, selector, 0, &raw) && (!raw_is_code(raw) || (raw_type(raw) & RIGHTS_WRITABLE));
+}
+
+bool system_verw(struct cpu *cpu, uint16_t selector)
+{
+    uint64_t raw;
+
+    return look(cpu, selector, 0, &raw) && raw_is_writable_data(raw);
+}
+
+bool system_arpl(struct cpu *cpu, uint16_t *destination, uint16_t source)
+{
+    system_need_protected(cpu);
+    if ((*destination & SELECTOR_RPL) >= (source & SELECTOR_RPL))
+        return false;
+    *destination = (*destination & ~SELECTOR_RPL) | (source & SELECTOR_RPL);
+    return true;
+}
+
+/* ---- control registers ---- */
+
+enum {
+    CR0_WRITABLE_LOW = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD,
+    CR4_SUPPORTED = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PGE | CR4_PCE,
+    LMSW_BITS = CR0_PE | CR0_MP | CR0_EM | CR0_TS,
+};
+
+static void no_such_register(struct cpu *cpu, const char *kind, unsigned number)
+{
+    fault_because(cpu, "there is no %s%u", kind, number);
+    fault(cpu, VECTOR_UD);
+}
+
+uint64_t system_read_cr(struct cpu *cpu, unsigned number)
+{
+    if (number != 0 && number != 2 && number != 3 && number != 4)
+        no_such_register(cpu, "CR", number);
+    system_need_ring0(cpu, "MOV from a control register");
+    return number == 0 ? cpu->cr0 : number == 2 ? cpu->cr2 : number == 3 ? cpu->cr3 : cpu->cr4;
+}
+
+static void refuse_cr(struct cpu *cpu, const char *why)
+{
+    fault_because(cpu, "%s", why);
+    fault_error(cpu, VECTOR_GP, 0);
+}
+
+/* Leaving protected mode: segments keep base and limit, but types and privilege mean nothing any more. */
+static void leave_protected_mode(struct cpu *cpu)
+{
+    enum { REAL = RIGHTS_PRESENT | RIGHTS_S | RIGHTS_WRITABLE | RIGHTS_ACCESSED };
+
+    for (int i = 0; i < SEG_COUNT; i++)
+        cpu->segment[i].rights = (cpu->segment[i].rights & (RIGHTS_DB | RIGHTS_G)) | REAL;
+}
+
+static void write_cr0(struct cpu *cpu, uint64_t value)
+{
+    uint64_t old = cpu->cr0, new = (value & (CR0_WRITABLE_LOW | CR0_PG)) | CR0_ET;
+
+    if ((new &CR0_PG) && !(new &CR0_PE))
+        refuse_cr(cpu, "MOV CR0: PG (31) set with PE (0) clear");
+    if ((new &CR0_NW) && !(new &CR0_CD))
+        refuse_cr(cpu, "MOV CR0: NW (29) set with CD (30) clear");
+    cpu->cr0 = new;
+    if ((old & CR0_PE) && !(new &CR0_PE))
+        leave_protected_mode(cpu);
+    paging_mode_changed(cpu, old, cpu->cr4);
+    segments_changed(cpu);
+}
+
+static void write_cr4(struct cpu *cpu, uint64_t value)
+{
+    uint64_t old = cpu->cr4;
+
+    if (value & ~(uint64_t)CR4_SUPPORTED) {
+        fault_because(cpu, "MOV CR4: bits 0x%llx are not of this CPU",
+                      (unsigned long long)(value & ~(uint64_t)CR4_SUPPORTED));
+        fault_error(cpu, VECTOR_GP, 0);
+    }
+    cpu->cr4 = value;
+    paging_mode_changed(cpu, cpu->cr0, old);
+}
+
+void system_write_cr(struct cpu *cpu, unsigned number, uint64_t value)
+{
+    if (number != 0 && number != 2 && number != 3 && number != 4)
+        no_such_register(cpu, "CR", number);
+    system_need_ring0(cpu, "MOV to a control register");
+    switch (number) {
+    case 0: write_cr0(cpu, value); break;
+    case 2: cpu->cr2 = value; break;
+    case 3:
+        cpu->cr3 = value;
+        tlb_flush(cpu, false);
+        break;
+    case 4: write_cr4(cpu, value); break;
+    }
+}
+
+uint64_t system_smsw(struct cpu *cpu)
+{
+    return cpu->cr0;
+}
+
+void system_lmsw(struct cpu *cpu, uint16_t value)
+{
+    uint64_t keep_pe = cpu->cr0 & CR0_PE; /* LMSW can set PE, never clear it */
+
+    system_need_ring0(cpu, "LMSW");
+    write_cr0(cpu, (cpu->cr0 & ~(uint64_t)LMSW_BITS) | (value & LMSW_BITS) | keep_pe);
+}
+
+void system_clts(struct cpu *cpu)
+{
+    system_need_ring0(cpu, "CLTS");
+    cpu->cr0 &= ~(uint64_t)CR0_TS;
+}
+
+void system_invlpg(struct cpu *cpu, uint64_t linear)
+{
+    system_need_ring0(cpu, "INVLPG");
+    tlb_flush_page(cpu, linear);
+}
+
+void system_wbinvd(struct cpu *cpu)
+{
+    system_need_ring0(cpu, "WBINVD and INVD");
+}
+
+/* ---- debug registers ---- */
+
+enum dr_bits {
+    DR6_ONES = (int)0xffff0ff0,
+    DR6_WRITABLE = 0xe00f,
+    DR6_BD = 1 << 13,
+    DR7_ONES = 1 << 10,
+    DR7_GD = 1 << 13,
+};
+#define DR7_WRITABLE 0xffff23ffu
+
+/* 4 and 5 are other names of 6 and 7, unless CR4.DE forbids them. */
+static unsigned debug_register(struct cpu *cpu, unsigned number)
+{
+    if ((number == 4 || number == 5) && (cpu->cr4 & CR4_DE))
+        no_such_register(cpu, "DR", number);
+    if (number > 7)
+        no_such_register(cpu, "DR", number);
+    system_need_ring0(cpu, "MOV with a debug register");
+    if (cpu->dr[7] & DR7_GD) {
+        cpu->dr[6] |= DR6_BD;
+        cpu->dr[7] &= ~(uint64_t)DR7_GD;
+        fault_because(cpu, "debug registers are guarded: DR7.GD (13) set");
+        fault(cpu, VECTOR_DB);
+    }
+    return number == 4 ? 6 : number == 5 ? 7 : number;
+}
+
+uint64_t system_read_dr(struct cpu *cpu, unsigned number)
+{
+    number = debug_register(cpu, number);
+    if (number == 6)
+        return (cpu->dr[6] & DR6_WRITABLE) | (uint32_t)DR6_ONES;
+    if (number == 7)
+        return cpu->dr[7] | DR7_ONES;
+    return cpu->dr[number];
+}
+
+void system_write_dr(struct cpu *cpu, unsigned number, uint64_t value)
+{
+    number = debug_register(cpu, number);
+    if (number == 6)
+        cpu->dr[6] = (value & DR6_WRITABLE) | (uint32_t)DR6_ONES;
+    else if (number == 7)
+        cpu->dr[7] = (value & DR7_WRITABLE) | DR7_ONES;
+    else
+        cpu->dr[number] = (uint32_t)value;
+    if (number != 6)
+        tlb_flush(cpu, true); /* watched pages have no fast tags */
+}
+
+/* ---- time stamp and performance counters ---- */
+
+uint64_t system_tsc(const struct cpu *cpu)
+{
+    return clock_now(cpu->machine->clock) + cpu->tsc_offset;
+}
+
+static void set_edx_eax(struct cpu *cpu, uint64_t value)
+{
+    cpu->gpr[RAX] = (uint32_t)value;
+    cpu->gpr[RDX] = value >> 32;
+}
+
+void system_rdtsc(struct cpu *cpu)
+{
+    if (cpu->cr4 & CR4_TSD)
+        system_need_ring0(cpu, "RDTSC with CR4.TSD set");
+    set_edx_eax(cpu, system_tsc(cpu));
+}
+
+void system_rdpmc(struct cpu *cpu)
+{
+    fault_because(cpu, "RDPMC: this CPU has no performance counters");
+    fault_error(cpu, VECTOR_GP, 0);
+}
+
+/* ---- flags and interrupts ---- */
+
+static unsigned iopl(const struct cpu *cpu)
+{
+    return (cpu->rflags & FLAG_IOPL) >> FLAG_IOPL_SHIFT;
+}
+
+static bool in_v86(const struct cpu *cpu)
+{
+    return (cpu->cr0 & CR0_PE) && (cpu->rflags & FLAG_VM);
+}
+
+/* CLI and STI act on VIF: v86 mode with VME, ring 3 with PVI, where IOPL does not let them at IF. */
+static bool virtual_interrupt_flag(const struct cpu *cpu)
+{
+    if (!(cpu->cr0 & CR0_PE))
+        return false;
+    if (in_v86(cpu))
+        return iopl(cpu) < 3 && (cpu->cr4 & CR4_VME);
+    return cpl(cpu) == 3 && iopl(cpu) < 3 && (cpu->cr4 & CR4_PVI);
+}
+
+static void need_iopl(struct cpu *cpu, const char *instruction)
+{
+    if (!(cpu->cr0 & CR0_PE) || cpl(cpu) <= iopl(cpu))
+        return;
+    fault_because(cpu, "%s at CPL %u with IOPL %u", instruction, cpl(cpu), iopl(cpu));
+    fault_error(cpu, VECTOR_GP, 0);
+}
+
+void system_cli(struct cpu *cpu)
+{
+    if (virtual_interrupt_flag(cpu)) {
+        cpu->rflags &= ~(uint64_t)FLAG_VIF;
+        return;
+    }
+    need_iopl(cpu, "CLI");
+    cpu->rflags &= ~(uint64_t)FLAG_IF;
+}
+
+void system_sti(struct cpu *cpu)
+{
+    if (virtual_interrupt_flag(cpu)) {
+        if (cpu->rflags & FLAG_VIP) {
+            fault_because(cpu, "STI with a virtual interrupt pending (VIP set)");
+            fault_error(cpu, VECTOR_GP, 0);
+        }
+        cpu->rflags |= FLAG_VIF;
+        return;
+    }
+    need_iopl(cpu, "STI");
+    cpu->interrupt_shadow |= !(cpu->rflags & FLAG_IF);
+    cpu->rflags |= FLAG_IF;
+}
+
+void system_hlt(struct cpu *cpu)
+{
+    system_need_ring0(cpu, "HLT");
+    cpu->halted = true;
+}
+
+/* v86 mode with IOPL below 3: only the 16-bit forms, and only with VME. */
+void system_popf_check(struct cpu *cpu, unsigned size)
+{
+    if (!in_v86(cpu) || iopl(cpu) == 3 || (size == 2 && (cpu->cr4 & CR4_VME)))
+        return;
+    fault_because(cpu, "PUSHF or POPF in v86 mode with IOPL %u", iopl(cpu));
+    fault_error(cpu, VECTOR_GP, 0);
+}
+
+uint64_t system_pushf(struct cpu *cpu, unsigned size)
+{
+    uint64_t flags;
+
+    system_popf_check(cpu, size);
+    flags = flags_get(cpu) & ~(uint64_t)(FLAG_VM | FLAG_RF);
+    if (in_v86(cpu) && iopl(cpu) < 3)
+        flags = (flags & ~(uint64_t)FLAG_IF) | FLAG_IOPL | (flags & FLAG_VIF ? FLAG_IF : 0);
+    return flags;
+}
+
+/* POPF in v86 mode with VME: IF is VIF. */
+static void popf_virtual(struct cpu *cpu, uint64_t value, uint64_t mask)
+{
+    if ((value & FLAG_TF) || ((value & FLAG_IF) && (cpu->rflags & FLAG_VIP))) {
+        fault_because(cpu, "POPF in v86 mode sets TF, or IF while VIP is set");
+        fault_error(cpu, VECTOR_GP, 0);
+    }
+    value |= value & FLAG_IF ? FLAG_VIF : 0;
+    flags_set(cpu, (flags_get(cpu) & ~(mask | FLAG_VIF)) | (value & (mask | FLAG_VIF)));
+}
+
+void system_popf(struct cpu *cpu, uint64_t value, unsigned size)
+{
+    uint64_t mask = FLAGS_ARITHMETIC | FLAG_TF | FLAG_DF | FLAG_NT | (size == 2 ? 0 : FLAG_AC | FLAG_ID);
+
+    if (in_v86(cpu) && iopl(cpu) < 3) {
+        popf_virtual(cpu, value, mask);
+        return;
+    }
+    if (!(cpu->cr0 & CR0_PE) || cpl(cpu) <= iopl(cpu))
+        mask |= FLAG_IF;
+    if (cpl(cpu) == 0)
+        mask |= FLAG_IOPL;
+    if (size != 2)
+        cpu->rflags &= ~(uint64_t)FLAG_RF;
+    flags_set(cpu, (flags_get(cpu) & ~mask) | (value & mask));
+}
