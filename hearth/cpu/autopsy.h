@@ -30,8 +30,12 @@ struct exception_record {
 void autopsy_print(FILE *out, const struct cpu_state *state, struct memory *memory,
                    const struct exception_record *records, unsigned count);
 
-/* "#GP" and "#GP (general protection)"; "interrupt" beyond the exceptions. */
+/* "#GP" and "general protection"; both "interrupt" beyond the exceptions. */
 const char *autopsy_vector_mnemonic(unsigned vector);
 const char *autopsy_vector_name(unsigned vector);
+
+/* Whoever checks a limit that QEMU's TCG does not check says so with these words in `why`. */
+#define AUTOPSY_OUTSIDE_SEGMENT "outside the segment's"
+#define AUTOPSY_OUTSIDE_CODE    "outside CS's limit"
 
 #endif

@@ -82,9 +82,10 @@ static void record(struct cpu *cpu, const struct event *event, bool external)
     struct exception_record *entry;
 
     if (log_wanted(LOG_INTERRUPT))
-        log_guest(LOG_INTERRUPT, "%s error %x at %04x:%08llx cr2 %08llx %s",
-                  autopsy_vector_name(event->vector), event->error, cpu->segment[SEG_CS].selector,
-                  (unsigned long long)cpu->rip, (unsigned long long)cpu->cr2, cpu->why);
+        log_guest(LOG_INTERRUPT, "%s %u error %x at %04x:%08llx cr2 %08llx %s",
+                  autopsy_vector_mnemonic(event->vector), event->vector, event->error,
+                  cpu->segment[SEG_CS].selector, (unsigned long long)cpu->rip, (unsigned long long)cpu->cr2,
+                  cpu->why);
     if (cpu->records == EXCEPTION_RECORDS)
         cpu->records--;
     entry = &cpu->record[cpu->records++];
@@ -93,7 +94,7 @@ static void record(struct cpu *cpu, const struct event *event, bool external)
                                        .external = external,
                                        .software = event->software,
                                        .error = event->error,
-                                       .rip = cpu->rip,
+                                       .rip = instruction_rip(cpu),
                                        .cs_base = cpu->segment[SEG_CS].base,
                                        .cr2 = cpu->cr2,
                                        .cs = cpu->segment[SEG_CS].selector,
@@ -430,6 +431,7 @@ void interrupt_software(struct cpu *cpu, uint8_t vector, uint64_t next)
             fault_error(cpu, VECTOR_GP, 0);
         }
     }
+    record(cpu, &event, false);
     begin(cpu, &event, !event.software, true);
     deliver(cpu, &event);
 }

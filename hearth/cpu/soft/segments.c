@@ -26,7 +26,7 @@ struct words selector_words(uint16_t selector)
 {
     struct words words;
 
-    snprintf(words.text, sizeof(words.text), "%s[%u] (selector 0x%04x)",
+    snprintf(words.text, sizeof(words.text), "%s[%u] (selector 0x%x)",
              selector & SELECTOR_LDT ? "LDT" : "GDT", selector >> 3, selector);
     return words;
 }
@@ -102,7 +102,7 @@ uint64_t descriptor_need(struct cpu *cpu, uint16_t selector, unsigned vector, co
         bool local = selector & SELECTOR_LDT;
 
         if (local && (cpu->ldtr.rights & RIGHTS_UNUSABLE))
-            fault_because(cpu, "%s: selector 0x%04x is in the LDT, and there is none", role, selector);
+            fault_because(cpu, "%s: selector 0x%x is in the LDT, and there is none", role, selector);
         else
             fault_because(cpu, "%s: %s needs bytes up to 0x%04x, the %s limit is 0x%04x", role,
                           selector_words(selector).text, (selector & SELECTOR_INDEX) + DESCRIPTOR_SIZE - 1,
@@ -309,8 +309,8 @@ static uint64_t stack_linear(struct cpu *cpu, const struct stack *stack, uint64_
                               : offset + size - 1 <= segment->limit;
 
     if (!inside || (segment->rights & RIGHTS_UNUSABLE)) {
-        fault_because(cpu, "stack access of %u bytes at SS:0x%llx (SS 0x%04x), outside its %s 0x%x", size,
-                      (unsigned long long)offset, segment->selector,
+        fault_because(cpu, "stack access of %u bytes at SS:0x%llx (SS 0x%04x), outside the segment's %s 0x%x",
+                      size, (unsigned long long)offset, segment->selector,
                       expand_down ? "expand-down limit" : "limit", segment->limit);
         fault_error(cpu, VECTOR_SS, stack->error);
     }
@@ -554,8 +554,8 @@ uint64_t return_code_descriptor(struct cpu *cpu, uint16_t selector)
         refuse(cpu, VECTOR_GP, selector);
     }
     if (rpl < cpl(cpu)) {
-        fault_because(cpu, "the return CS: selector 0x%04x has RPL %u, an inner ring; CPL is %u", selector,
-                      rpl, cpl(cpu));
+        fault_because(cpu, "the return CS: selector 0x%x has RPL %u, an inner ring; CPL is %u", selector, rpl,
+                      cpl(cpu));
         refuse(cpu, VECTOR_GP, selector);
     }
     if (raw_is_conforming(raw) ? dpl > rpl : dpl != rpl) {

@@ -97,6 +97,8 @@ static bool attend(struct cpu *cpu, enum run_result *result)
         return true;
     }
     code_take_posts(cpu);
+    if (cpu->debug_pending)
+        debug_after(cpu, false);
     if (!cpu->interrupt_shadow && nmi_wanted(cpu))
         nmi_take(cpu);
     else if (!cpu->interrupt_shadow && interrupt_wanted(cpu))
@@ -198,6 +200,7 @@ enum reset_state {
 };
 #define RESET_CS_BASE 0xffff0000u
 #define RESET_DR6     0xffff0ff0u
+#define RESET_PAT     0x0007040600070406u
 
 static void segments_reset(struct cpu *cpu)
 {
@@ -238,6 +241,9 @@ static void soft_reset(struct vcpu *vcpu)
     cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->cr8 = cpu->efer = 0;
     cpu->dr[6] = RESET_DR6;
     cpu->dr[7] = RESET_DR7;
+    cpu->pat = RESET_PAT;
+    cpu->debug_pending = 0;
+    cpu->delivery.active = false;
     cpu->halted = cpu->shutdown = cpu->interrupt_shadow = cpu->nmi_blocked = false;
     cpu->records = 0;
     atomic_store(&cpu->nmi, false);
