@@ -1,0 +1,616 @@
+/*
+ * The system half of the software CPU: paging, segment loads, privileged instructions, called directly on a CPU whose
+ * tables are made by hand; and what the autopsy says of the triple faults that beginners meet. Expected vectors, error
+ * codes and bits are those of the SDM, volume 3A.
+ */
+#include "unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/soft/descriptor.h"
+#include "cpu/soft/flags.h"
+#include "cpu/soft/system.h"
+
+enum {
+    RAM = 4 << 20,
+    GDT = 0x1000,
+    IDT = 0x2000,
+    DIRECTORY = 0x3000,
+    TABLE = 0x4000, /* maps 0 to 4 MiB */
+    TSS = 0x6000,
+    CODE = 0x10000,
+    STACK = 0x20000,
+    NONE = -1, /* no fault */
+    /* page table entries */
+    P = 1,
+    W = 2,
+    U = 4,
+    A = 0x20,
+    D = 0x40,
+    PS = 0x80,
+    G = 0x100,
+};
+
+struct rig {
+    struct engine_machine machine;
+    struct engine *engine;
+    struct vcpu *vcpu;
+    struct cpu *cpu;
+    uint8_t *ram;
+};
+
+/* Flat segments of both rings and one of each kind that a load may refuse. */
+static const uint64_t gdt[] = {
+    0,
+    0x00cf9a000000ffff, /* 08 code */
+    0x00cf92000000ffff, /* 10 data */
+    0x00cff2000000ffff, /* 18 data, DPL 3 */
+    0x00cf90000000ffff, /* 20 read-only data */
+    0x00cf12000000ffff, /* 28 data, not present */
+    0x00cf98000000ffff, /* 30 execute-only code */
+    0x00cf9e000000ffff, /* 38 conforming code */
+    0x0000890060000067, /* 40 TSS at 6000h */
+    0x00cffa000000ffff, /* 48 code, DPL 3 */
+    0x0000820080000007, /* 50 LDT at 8000h of one entry */
+    0x00408c0000080000, /* 58 call gate, DPL 0 */
+    0x00cf96000000ffff, /* 60 expand-down data */
+};
+
+static int rig_setup(void **state)
+{
+    static struct rig rig;
+    struct memory_range ram = {0, RAM, NULL, true, "ram"};
+    char error[100];
+
+    memset(&rig, 0, sizeof(rig));
+    rig.machine.memory = memory_create(RAM);
+    rig.ram = ram.host = memory_ram(rig.machine.memory);
+    memory_map(rig.machine.memory, &ram);
+    rig.machine.ports = bus_create("port", 65536);
+    rig.machine.mmio = bus_create("mmio", UINT64_MAX);
+    rig.machine.clock = clock_create();
+    rig.machine.cpus = 1;
+    rig.engine = engine_soft.create(&rig.machine, error, sizeof(error));
+    assert_non_null(rig.engine);
+    rig.vcpu = engine_soft.vcpu(rig.engine, 0);
+    rig.cpu = (struct cpu *)rig.vcpu;
+    memcpy(rig.ram + GDT, gdt, sizeof(gdt));
+    *state = &rig;
+    return 0;
+}
+
+static int rig_teardown(void **state)
+{
+    struct rig *rig = *state;
+
+    engine_soft.destroy(rig->engine);
+    clock_destroy(rig->machine.clock);
+    bus_destroy(rig->machine.ports);
+    bus_destroy(rig->machine.mmio);
+    memory_destroy(rig->machine.memory);
+    return 0;
+}
+
+static struct segment flat(uint16_t selector, uint32_t rights)
+{
+    return (struct segment){selector, rights, UINT32_MAX, 0};
+}
+
+/* 32-bit protected mode at this level, paging off. */
+static struct cpu_state protected_state(unsigned level)
+{
+    struct cpu_state state = {.rip = CODE, .rflags = FLAG_1, .cr0 = CR0_PE | CR0_ET};
+
+    for (int i = 0; i < SEG_COUNT; i++)
+        state.segment[i] = flat(level ? 0x1b : 0x10, level ? 0xc0f3 : 0xc093);
+    state.segment[SEG_CS] = flat(level ? 0x4b : 0x08, level ? 0xc0fb : 0xc09b);
+    state.gdtr = (struct table_register){GDT, sizeof(gdt) - 1};
+    state.idtr = (struct table_register){IDT, 0x7ff};
+    state.tr = (struct segment){0x40, 0x8b, 0x67, TSS};
+    state.ldtr = (struct segment){0, RIGHTS_UNUSABLE, 0, 0};
+    state.gpr[RSP] = STACK;
+    return state;
+}
+
+static void enter(struct rig *rig, unsigned level)
+{
+    struct cpu_state state = protected_state(level);
+
+    engine_soft.set_state(rig->vcpu, &state);
+}
+
+/* The vector that the call raised, or NONE; the error code is in cpu->pending. */
+#define FAULT_OF(cpu, call) (setjmp((cpu)->fault_jump) ? (int)(cpu)->pending.vector : ((void)(call), NONE))
+
+static uint32_t *entry_at(struct rig *rig, unsigned address)
+{
+    return (uint32_t *)(rig->ram + address);
+}
+
+/* Identity-maps 4 MiB with these bits and turns paging on. */
+static void page(struct rig *rig, uint32_t bits, uint64_t cr0)
+{
+    *entry_at(rig, DIRECTORY) = TABLE | P | W | U;
+    for (unsigned i = 0; i < 1024; i++)
+        entry_at(rig, TABLE)[i] = i << 12 | bits;
+    rig->cpu->cr3 = DIRECTORY;
+    rig->cpu->cr0 |= CR0_PG | cr0;
+    tlb_reset(rig->cpu);
+}
+
+/* ---- paging ---- */
+
+static void reads_set_accessed_and_writes_dirty(void **state)
+{
+    struct rig *rig = *state;
+
+    enter(rig, 0);
+    page(rig, P | W, 0);
+    assert_int_equal(slow_load(rig->cpu, 0x50004, 4, false), 0);
+    assert_int_equal(entry_at(rig, TABLE)[0x50], 0x50000 | P | W | A);
+    assert_true(*entry_at(rig, DIRECTORY) & A);
+    slow_store(rig->cpu, 0x50004, 4, 0x12345678, false);
+    assert_int_equal(entry_at(rig, TABLE)[0x50], 0x50000 | P | W | A | D);
+    assert_int_equal(*entry_at(rig, 0x50004), 0x12345678);
+}
+
+static void page_faults_carry_the_right_error(void **state)
+{
+    static const struct {
+        uint32_t bits;
+        uint64_t cr0;
+        bool write, user;
+        int error; /* NONE: no fault */
+    } cases[] = {
+        {0, 0, false, false, 0},       {0, 0, true, false, 2},           {0, 0, false, true, 4},
+        {0, 0, true, true, 6},         {P, 0, false, true, 5},           {P | W, 0, true, true, 7},
+        {P | U, 0, true, true, 7},     {P | U, 0, true, false, NONE},    {P | U, CR0_WP, true, false, 3},
+        {P | U, 0, false, true, NONE}, {P | W | U, 0, true, true, NONE},
+    };
+    struct rig *rig = *state;
+
+    for (volatile unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t *host;
+        int vector;
+
+        enter(rig, 0);
+        page(rig, cases[i].bits, cases[i].cr0);
+        vector = FAULT_OF(rig->cpu,
+                          paging_translate(rig->cpu, 0x51234, cases[i].write ? ACCESS_WRITE : ACCESS_READ,
+                                           cases[i].user, &host));
+        if (cases[i].error == NONE) {
+            assert_int_equal(vector, NONE);
+            continue;
+        }
+        assert_int_equal(vector, VECTOR_PF);
+        assert_int_equal(rig->cpu->pending.error, cases[i].error);
+        assert_int_equal(rig->cpu->cr2, 0x51234);
+        assert_false(entry_at(rig, TABLE)[0x51] & (A | D));
+    }
+}
+
+static void large_pages_map_and_have_reserved_bits(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t physical;
+
+    enter(rig, 0);
+    page(rig, P | W, 0);
+    rig->cpu->cr4 = CR4_PSE;
+    entry_at(rig, DIRECTORY)[1] = 0 | P | W | PS;
+    assert_true(paging_probe(rig->cpu, 0x400000 + 0x51000, &physical));
+    assert_int_equal(physical, 0x51000);
+    slow_store(rig->cpu, 0x400000 + 0x51000, 1, 7, false);
+    assert_int_equal(rig->ram[0x51000], 7);
+    assert_int_equal(entry_at(rig, DIRECTORY)[1], P | W | PS | A | D);
+    entry_at(rig, DIRECTORY)[1] = 1 << 21 | P | W | PS;
+    tlb_flush_page(rig->cpu, 0x400000); /* INVLPG anywhere in it forgets all of it */
+    assert_int_equal(FAULT_OF(rig->cpu, slow_load(rig->cpu, 0x400000 + 0x51000, 1, false)), VECTOR_PF);
+    assert_int_equal(rig->cpu->pending.error, 1 | 8);
+}
+
+static void global_pages_outlive_cr3(void **state)
+{
+    struct rig *rig = *state;
+
+    enter(rig, 0);
+    page(rig, P | W | G, 0);
+    rig->cpu->cr4 = CR4_PGE;
+    slow_load(rig->cpu, 0x50000, 4, false);
+    entry_at(rig, TABLE)[0x50] = 0;
+    system_write_cr(rig->cpu, 3, DIRECTORY);
+    assert_int_equal(FAULT_OF(rig->cpu, slow_load(rig->cpu, 0x50000, 4, false)), NONE);
+    system_invlpg(rig->cpu, 0x50000);
+    assert_int_equal(FAULT_OF(rig->cpu, slow_load(rig->cpu, 0x50000, 4, false)), VECTOR_PF);
+}
+
+static void a_crossing_store_is_whole_or_not_at_all(void **state)
+{
+    struct rig *rig = *state;
+
+    enter(rig, 0);
+    page(rig, P | W, 0);
+    entry_at(rig, TABLE)[0x52] = 0;
+    assert_int_equal(FAULT_OF(rig->cpu, slow_store(rig->cpu, 0x51ffe, 4, 0x11223344, false)), VECTOR_PF);
+    assert_int_equal(rig->cpu->cr2, 0x52000);
+    assert_int_equal(rig->ram[0x51ffe], 0);
+    entry_at(rig, TABLE)[0x52] = 0x60000 | P | W;
+    slow_store(rig->cpu, 0x51ffe, 4, 0x11223344, false);
+    assert_int_equal(rig->ram[0x51fff], 0x33);
+    assert_int_equal(rig->ram[0x60000], 0x22);
+    assert_int_equal(slow_load(rig->cpu, 0x51ffe, 4, false), 0x11223344);
+}
+
+/* ---- segments ---- */
+
+static void segment_loads_are_checked(void **state)
+{
+    static const struct {
+        unsigned level;
+        enum segment_name name;
+        uint16_t selector;
+        int vector;
+        uint32_t error;
+    } cases[] = {
+        {0, SEG_DS, 0x10, NONE, 0},
+        {0, SEG_DS, 0, NONE, 0},
+        {0, SEG_DS, 3, NONE, 0},
+        {0, SEG_SS, 0, VECTOR_GP, 0},
+        {0, SEG_SS, 0x20, VECTOR_GP, 0x20},
+        {0, SEG_SS, 0x18, VECTOR_GP, 0x18},
+        {0, SEG_SS, 0x13, VECTOR_GP, 0x10},
+        {0, SEG_SS, 0x28, VECTOR_SS, 0x28},
+        {0, SEG_DS, 0x28, VECTOR_NP, 0x28},
+        {0, SEG_DS, 0x30, VECTOR_GP, 0x30},
+        {0, SEG_DS, 0x38, NONE, 0},
+        {0, SEG_DS, 0x40, VECTOR_GP, 0x40},
+        {0, SEG_DS, 0x68, VECTOR_GP, 0x68},
+        {0, SEG_DS, 0x14, VECTOR_GP, 0x14},
+        {0, SEG_SS, 0x60, NONE, 0},
+        {3, SEG_DS, 0x10, VECTOR_GP, 0x10},
+        {3, SEG_DS, 0x38, NONE, 0},
+        {3, SEG_SS, 0x1b, NONE, 0},
+        {3, SEG_SS, 0x18, VECTOR_GP, 0x18},
+        {3, SEG_ES, 0x18, NONE, 0},
+        {0, SEG_FS, 0xfff8, VECTOR_GP, 0xfff8},
+    };
+    struct rig *rig = *state;
+
+    for (volatile unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int vector;
+
+        enter(rig, cases[i].level);
+        vector = FAULT_OF(rig->cpu, segment_load(rig->cpu, cases[i].name, cases[i].selector));
+        assert_int_equal(vector, cases[i].vector);
+        if (vector == NONE)
+            assert_int_equal(rig->cpu->segment[cases[i].name].selector, cases[i].selector);
+        else
+            assert_int_equal(rig->cpu->pending.error, cases[i].error);
+    }
+    assert_int_equal(rig->ram[GDT + 0x10 + 5], 0x93); /* accessed was set by the load */
+    assert_int_equal(rig->ram[GDT + 0x20 + 5], 0x90);
+}
+
+static void real_mode_keeps_big_limits(void **state)
+{
+    struct rig *rig = *state;
+
+    enter(rig, 0);
+    segment_load(rig->cpu, SEG_DS, 0x10);
+    system_write_cr(rig->cpu, 0, CR0_ET);
+    segment_load(rig->cpu, SEG_DS, 0x1234);
+    assert_int_equal(rig->cpu->segment[SEG_DS].base, 0x12340);
+    assert_int_equal(rig->cpu->segment[SEG_DS].limit, UINT32_MAX);
+}
+
+static void descriptors_are_looked_at(void **state)
+{
+    static const struct {
+        uint16_t selector;
+        bool lar, lsl, verr, verw;
+        uint32_t rights, limit;
+    } cases[] = {
+        {0x00, false, false, false, false, 0, 0},
+        {0x10, true, true, true, true, 0x00cf9300, 0xffffffff},
+        {0x20, true, true, true, false, 0x00cf9000, 0xffffffff},
+        {0x30, true, true, false, false, 0x00cf9800, 0xffffffff},
+        {0x40, true, true, false, false, 0x00008900, 0x67},
+        {0x58, true, false, false, false, 0x00408c00, 0},
+        {0x13, false, false, false, false, 0, 0}, /* RPL above DPL */
+        {0x3b, true, true, true, false, 0x00cf9e00, 0xffffffff},
+        {0xf000, false, false, false, false, 0, 0},
+    };
+    struct rig *rig = *state;
+
+    enter(rig, 0);
+    rig->ram[GDT + 0x10 + 5] |= 1;
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint32_t value = 0;
+
+        assert_int_equal(system_lar(rig->cpu, cases[i].selector, &value), cases[i].lar);
+        assert_int_equal(value, cases[i].rights);
+        value = 0;
+        assert_int_equal(system_lsl(rig->cpu, cases[i].selector, &value), cases[i].lsl);
+        assert_int_equal(value, cases[i].limit);
+        assert_int_equal(system_verr(rig->cpu, cases[i].selector), cases[i].verr);
+        assert_int_equal(system_verw(rig->cpu, cases[i].selector), cases[i].verw);
+    }
+}
+
+/* ---- privileged instructions ---- */
+
+static void control_registers_refuse_nonsense(void **state)
+{
+    struct rig *rig = *state;
+
+    enter(rig, 0);
+    assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 0, CR0_PG)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 0, CR0_PE | CR0_NW)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 4, CR4_PAE)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 4, 1u << 31)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 1, 0)), VECTOR_UD);
+    system_lmsw(rig->cpu, 0);
+    assert_true(system_read_cr(rig->cpu, 0) & CR0_PE);
+    enter(rig, 3);
+    assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 0, CR0_PE)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(rig->cpu, system_hlt(rig->cpu)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(rig->cpu, system_cli(rig->cpu)), VECTOR_GP);
+}
+
+static void lgdt_with_16_bits_loads_24_of_the_base(void **state)
+{
+    static const uint8_t image[] = {0x34, 0x12, 0x78, 0x56, 0x34, 0x12};
+    struct rig *rig = *state;
+
+    enter(rig, 0);
+    memcpy(rig->ram + 0x9000, image, sizeof(image));
+    system_load_gdt(rig->cpu, SEG_DS, 0x9000, 2);
+    assert_int_equal(rig->cpu->gdtr.limit, 0x1234);
+    assert_int_equal(rig->cpu->gdtr.base, 0x345678);
+    system_load_gdt(rig->cpu, SEG_DS, 0x9000, 4);
+    assert_int_equal(rig->cpu->gdtr.base, 0x12345678);
+}
+
+static void ltr_takes_available_tss_only(void **state)
+{
+    struct rig *rig = *state;
+
+    enter(rig, 0);
+    rig->ram[GDT + 0x40 + 5] = 0x89;
+    system_ltr(rig->cpu, 0x40);
+    assert_int_equal(rig->ram[GDT + 0x40 + 5], 0x8b);
+    assert_int_equal(FAULT_OF(rig->cpu, system_ltr(rig->cpu, 0x40)), VECTOR_GP);
+    assert_int_equal(rig->cpu->pending.error, 0x40);
+    assert_int_equal(FAULT_OF(rig->cpu, system_ltr(rig->cpu, 0)), VECTOR_GP);
+    assert_int_equal(rig->cpu->pending.error, 0);
+    assert_int_equal(FAULT_OF(rig->cpu, system_lldt(rig->cpu, 0x10)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(rig->cpu, system_lldt(rig->cpu, 0x50)), NONE);
+    assert_int_equal(rig->cpu->ldtr.base, 0x8000);
+}
+
+static void the_tss_opens_ports(void **state)
+{
+    struct rig *rig = *state;
+
+    enter(rig, 3);
+    rig->cpu->tr.limit = 0x67 + 0x21;
+    rig->ram[TSS + 0x66] = 0x68;
+    rig->ram[TSS + 0x67] = 0;
+    memset(rig->ram + TSS + 0x68, 0xff, 0x21);
+    rig->ram[TSS + 0x68 + 0x0c] = 0xf0; /* ports 60h to 63h */
+    assert_int_equal(FAULT_OF(rig->cpu, task_check_ports(rig->cpu, 0x60, 4)), NONE);
+    assert_int_equal(FAULT_OF(rig->cpu, task_check_ports(rig->cpu, 0x61, 4)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(rig->cpu, task_check_ports(rig->cpu, 0x64, 1)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(rig->cpu, task_check_ports(rig->cpu, 0x1000, 1)),
+                     VECTOR_GP); /* past the limit */
+    rig->cpu->rflags |= FLAG_IOPL;
+    assert_int_equal(FAULT_OF(rig->cpu, task_check_ports(rig->cpu, 0x1000, 1)), NONE);
+}
+
+static void msrs_that_are_not_there_fault(void **state)
+{
+    struct rig *rig = *state;
+
+    enter(rig, 0);
+    rig->cpu->gpr[RCX] = 0x1b;
+    assert_int_equal(FAULT_OF(rig->cpu, system_rdmsr(rig->cpu)), VECTOR_GP);
+    rig->cpu->gpr[RCX] = 0x10;
+    rig->cpu->gpr[RAX] = 1000;
+    rig->cpu->gpr[RDX] = 5;
+    system_wrmsr(rig->cpu);
+    system_rdtsc(rig->cpu);
+    assert_int_equal(rig->cpu->gpr[RDX], 5);
+}
+
+/* ---- the autopsy ---- */
+
+static char *autopsy_of(struct rig *rig, const struct cpu_state *state, const uint8_t *code, size_t size)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+
+    memcpy(rig->ram + CODE, code, size);
+    engine_soft.set_state(rig->vcpu, state);
+    assert_int_equal(engine_soft.run(rig->vcpu), RUN_SHUTDOWN);
+    engine_soft.autopsy(rig->vcpu, out);
+    fclose(out);
+    return text;
+}
+
+/* Words in the order in which they have to come. */
+#define CHECK_AUTOPSY(rig, state, code, ...)                                                                 \
+    do {                                                                                                     \
+        char *text = autopsy_of(rig, state, code, sizeof(code));                                             \
+        static const char *const words[] = {__VA_ARGS__};                                                    \
+        const char *at = text;                                                                               \
+        for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {                                    \
+            const char *found = strstr(at, words[i]);                                                        \
+            if (!found)                                                                                      \
+                fail_msg("'%s' is not where it belongs in:\n%s", words[i], text);                            \
+            at = found + strlen(words[i]);                                                                   \
+        }                                                                                                    \
+        free(text);                                                                                          \
+    } while (0)
+
+static const uint8_t ud2[] = {0x0f, 0x0b};
+
+static void gate(struct rig *rig, unsigned vector, uint64_t raw)
+{
+    memcpy(rig->ram + IDT + vector * 8, &raw, sizeof(raw));
+}
+
+static void autopsy_null_idt(void **state)
+{
+    struct cpu_state cpu = protected_state(0);
+
+    cpu.idtr.limit = 0;
+    CHECK_AUTOPSY(*state, &cpu, ud2, "1. the instruction raised #UD", "0008:00010000  ud2",
+                  "2. its delivery raised #GP", "the #UD gate: IDT limit is 0x0000, vector 6 needs 0x0037",
+                  "#DF (double fault)", "the #DF gate: IDT limit is 0x0000", "shut down");
+}
+
+static void autopsy_bad_gate_type(void **state)
+{
+    struct cpu_state cpu = protected_state(0);
+
+    gate(*state, VECTOR_UD, 0x00008c0000080000);
+    CHECK_AUTOPSY(*state, &cpu, ud2, "#UD", "error code 0x0033: it is about IDT[6]",
+                  "IDT[6] (the #UD gate) is a 32-bit call gate, not an interrupt, trap or task gate",
+                  "IDT[13] (the #GP gate) is an empty (all zero) descriptor");
+}
+
+static void autopsy_absent_gate(void **state)
+{
+    struct cpu_state cpu = protected_state(0);
+
+    gate(*state, VECTOR_UD, 0x00000e0000080000);
+    CHECK_AUTOPSY(*state, &cpu, ud2, "#UD", "#NP (segment not present), error code 0x0033",
+                  "IDT[6] (the #UD gate) is not present: present bit (47) clear");
+}
+
+static void autopsy_stack_too_small(void **state)
+{
+    struct cpu_state cpu = protected_state(0);
+
+    cpu.segment[SEG_SS].limit = 0xfff;
+    for (unsigned vector = 0; vector < 20; vector++)
+        gate(*state, vector, 0x00008e0000080000);
+    CHECK_AUTOPSY(*state, &cpu, ud2, "#UD", "#SS (stack fault)", "outside the segment's limit 0xfff",
+                  "QEMU's TCG does not check this limit", "#DF");
+}
+
+static void autopsy_bad_cs_after_mov_cr0(void **state)
+{
+    /* mov cr0, eax; jmp 80h:7c00h, from real mode */
+    static const uint8_t code[] = {0x0f, 0x22, 0xc0, 0xea, 0x00, 0x7c, 0x80, 0x00};
+    struct cpu_state cpu = protected_state(0);
+
+    cpu.cr0 = CR0_ET;
+    cpu.gpr[RAX] = CR0_PE;
+    for (int i = 0; i < SEG_COUNT; i++)
+        cpu.segment[i] = (struct segment){0, 0x93, 0xffff, 0};
+    cpu.segment[SEG_CS] = (struct segment){CODE >> 4, 0x93, 0xffff, CODE};
+    cpu.rip = 0;
+    cpu.idtr.limit = 0;
+    CHECK_AUTOPSY(
+        *state, &cpu, code, "#GP (general protection), error code 0x0080: it is about selector 0x80, GDT[16]",
+        "jmp far 0x0080:0x7C00", "CS: GDT[16] (selector 0x80) needs bytes up to 0x0087, the GDT limit is 0x0067");
+}
+
+static void autopsy_kernel_not_mapped(void **state)
+{
+    static const uint8_t code[] = {0x0f, 0x22, 0xc0, 0x90}; /* mov cr0, eax; nop */
+    struct cpu_state cpu = protected_state(0);
+    struct rig *rig = *state;
+
+    memset(rig->ram + TABLE, 0, PAGE_SIZE);
+    *entry_at(rig, DIRECTORY) = TABLE | P | W;
+    cpu.cr3 = DIRECTORY;
+    cpu.gpr[RAX] = CR0_PE | CR0_PG;
+    CHECK_AUTOPSY(rig, &cpu, code, "#PF (page fault)",
+                  "of linear address 0x00010003 by the system, the page is not present",
+                  "page table at 0x00004040: entry 0x00000000, bit 0 (present) clear",
+                  "the page directory entry 0x00004003 was fine");
+}
+
+static void autopsy_small_gdt(void **state)
+{
+    static const uint8_t code[] = {0x8e, 0xd8}; /* mov ds, eax */
+    struct cpu_state cpu = protected_state(0);
+
+    cpu.gdtr.limit = 0x17;
+    cpu.gpr[RAX] = 0x18;
+    cpu.idtr.limit = 0;
+    CHECK_AUTOPSY(*state, &cpu, code, "#GP", "mov ds, ax",
+                  "DS: GDT[3] (selector 0x18) needs bytes up to 0x001f, the GDT limit is 0x0017");
+}
+
+static void autopsy_read_only_stack(void **state)
+{
+    static const uint8_t code[] = {0x8e, 0xd0}; /* mov ss, eax */
+    struct cpu_state cpu = protected_state(0);
+
+    cpu.gpr[RAX] = 0x20;
+    cpu.idtr.limit = 0;
+    CHECK_AUTOPSY(*state, &cpu, code, "#GP", "0x0020", "mov ss, ax",
+                  "SS: GDT[4] (selector 0x20) is read-only data: writable bit (41) clear",
+                  "the #GP gate: IDT limit is 0x0000, vector 13 needs 0x006f");
+}
+
+/* As an engine that has the final state only would print it. */
+static void autopsy_from_the_state_alone(void **state)
+{
+    struct rig *rig = *state;
+    struct cpu_state cpu = protected_state(0);
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+
+    memcpy(rig->ram + CODE, ud2, sizeof(ud2));
+    gate(rig, VECTOR_DF, 0x00008e0000100000);
+    gate(rig, VECTOR_GP, 0x00000e0000080000);
+    cpu.idtr.limit = 0x6f;
+    autopsy_print(out, &cpu, rig->machine.memory, NULL, 0);
+    fclose(out);
+    assert_non_null(strstr(text, "inferred"));
+    assert_non_null(strstr(text, "0008:00010000  ud2"));
+    assert_non_null(strstr(text, "the #DF gate leads to GDT[2] (selector 0x10), which is not code"));
+    assert_non_null(strstr(text, "IDT[13] (the #GP gate) is not present"));
+    assert_non_null(strstr(text, "the #PF gate: IDT limit is 0x006f, vector 14 needs 0x0077"));
+    free(text);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(reads_set_accessed_and_writes_dirty),
+        TEST(page_faults_carry_the_right_error),
+        TEST(large_pages_map_and_have_reserved_bits),
+        TEST(global_pages_outlive_cr3),
+        TEST(a_crossing_store_is_whole_or_not_at_all),
+        TEST(segment_loads_are_checked),
+        TEST(real_mode_keeps_big_limits),
+        TEST(descriptors_are_looked_at),
+        TEST(control_registers_refuse_nonsense),
+        TEST(lgdt_with_16_bits_loads_24_of_the_base),
+        TEST(ltr_takes_available_tss_only),
+        TEST(the_tss_opens_ports),
+        TEST(msrs_that_are_not_there_fault),
+        TEST(autopsy_null_idt),
+        TEST(autopsy_bad_gate_type),
+        TEST(autopsy_absent_gate),
+        TEST(autopsy_stack_too_small),
+        TEST(autopsy_bad_cs_after_mov_cr0),
+        TEST(autopsy_kernel_not_mapped),
+        TEST(autopsy_small_gdt),
+        TEST(autopsy_read_only_stack),
+        TEST(autopsy_from_the_state_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
