@@ -154,7 +154,7 @@ again:  hlt
         jmp $
         guest_end input_kicked
 
-; ---- interrupts: vector 20h counts in SPOT, and the guest ends when it has three. Real mode.
+; ---- interrupts: vectors 20h and 1Dh count in SPOT, and the guest ends when it has three. Real mode.
 
 %macro handler_setup 0
         xor ax, ax
@@ -163,6 +163,8 @@ again:  hlt
         mov sp, 7000h
         mov word [20h * 4], CODE + %%handler - BASE
         mov word [20h * 4 + 2], 0
+        mov word [1dh * 4], CODE + %%handler - BASE
+        mov word [1dh * 4 + 2], 0
         mov word [2 * 4], CODE + %%nmi - BASE
         mov word [2 * 4 + 2], 0
         mov dword [SPOT], 0
@@ -247,7 +249,7 @@ nonmi:  cmp dword [SPOT + 4], 1
         finish
         guest_end nmi
 
-; The kernel's 8259As and 8254: IRQ 5 is vector 20h, or IRQ 0 at 1000 Hz.
+; The kernel's 8259As and 8254: IRQ 5 is vector 1Dh, or IRQ 0 at 1000 Hz 20h.
 %macro pic_setup 2                      ; base, mask
         mov al, 11h
         out 20h, al
@@ -263,7 +265,7 @@ nonmi:  cmp dword [SPOT + 4], 1
 
         guest irqchip, 16
         handler_setup
-        pic_setup 1bh, 0dfh
+        pic_setup 18h, 0dfh
         mov dx, NOTED
         out dx, al
 irqs:   cli
@@ -315,7 +317,7 @@ turn:   in al, 61h                      ; bit 4 follows the refresh timer
 
         guest unemulatable, 32
         mov ebx, MMIO
-        fxsave [ebx]
+        fadd dword [ebx]
         finish
         guest_end unemulatable
 
@@ -355,3 +357,5 @@ await:  pause
 park:   hlt
         jmp park
         guest_end second
+
+        section .note.GNU-stack noalloc noexec nowrite progbits

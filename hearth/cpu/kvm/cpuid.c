@@ -32,6 +32,7 @@ enum {
     FEATURE_PDCM = 1 << 15,
     FEATURE_X2APIC = 1 << 21,
     FEATURE_TSC_DEADLINE = 1 << 24,
+    FEATURE_HYPERVISOR = 1 << 31,
     /* leaf 1, EDX */
     FEATURE_APIC = 1 << 9,
     FEATURE_HTT = 1 << 28,
@@ -97,6 +98,7 @@ static void cut_features(const struct vcpu *vcpu, struct kvm_cpuid_entry2 *entry
 
     entry->ebx = (entry->ebx & 0xff00) | cpus << 16 | vcpu->index << 24;
     entry->ecx &= ~(FEATURE_VMX | FEATURE_SMX | FEATURE_PDCM);
+    entry->ecx |= FEATURE_HYPERVISOR;
     entry->edx &= ~FEATURE_HTT;
     if (cpus > 1)
         entry->edx |= FEATURE_HTT;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/lock.h"
+#include "cpu/autopsy.h"
 #include "cpu/disassemble.h"
 #include "cpu/kvm/kvm.h"
 #include "cpu/walk.h"
@@ -207,33 +208,6 @@ void explain_error(struct vcpu *vcpu, const char *what, int error)
 
 /* ---- the triple fault */
 
-static void print_segment(FILE *out, const char *name, const struct segment *segment)
-{
-    fprintf(out, "  %-4s %04x base %016" PRIx64 " limit %08x rights %05x\n", name, segment->selector,
-            segment->base, segment->limit, segment->rights);
-}
-
-static void print_state(FILE *out, const struct cpu_state *state)
-{
-    static const char *const names[GPR_COUNT] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-                                                 "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
-    static const char *const segments[SEG_COUNT] = {"es", "cs", "ss", "ds", "fs", "gs"};
-
-    for (unsigned i = 0; i < GPR_COUNT; i++)
-        fprintf(out, "  %-3s %016" PRIx64 "%s", names[i], state->gpr[i], i % 4 == 3 ? "\n" : "");
-    fprintf(out, "  rip %016" PRIx64 "  rflags %08" PRIx64 "\n", state->rip, state->rflags);
-    for (unsigned i = 0; i < SEG_COUNT; i++)
-        print_segment(out, segments[i], &state->segment[i]);
-    print_segment(out, "ldtr", &state->ldtr);
-    print_segment(out, "tr", &state->tr);
-    fprintf(out, "  gdtr base %016" PRIx64 " limit %04x  idtr base %016" PRIx64 " limit %04x\n",
-            state->gdtr.base, state->gdtr.limit, state->idtr.base, state->idtr.limit);
-    fprintf(out,
-            "  cr0 %08" PRIx64 "  cr2 %016" PRIx64 "  cr3 %016" PRIx64 "  cr4 %08" PRIx64 "  efer %08" PRIx64
-            "\n",
-            state->cr0, state->cr2, state->cr3, state->cr4, state->efer);
-}
-
 /* KVM on AMD puts the CPU through INIT before it tells of the shutdown. */
 static bool state_is_lost(const struct cpu_state *state)
 {
@@ -246,14 +220,14 @@ void vcpu_autopsy(struct vcpu *vcpu, FILE *out)
     struct cpu_state state;
 
     vcpu_get_state(vcpu, &state);
+    if (!state_is_lost(&state)) {
+        autopsy_print(out, &state, vcpu->engine->machine.memory, NULL, 0);
+        return;
+    }
     fprintf(out,
             "The guest's CPU %u shut down: a triple fault, that is an exception whose handler could not be "
             "entered, and the double fault's neither.\n",
             vcpu->index);
-    if (state_is_lost(&state)) {
-        fprintf(out, "On this processor KVM resets the CPU before it tells, so its registers are lost. "
-                     "With -accel soft the chain of exceptions is known.\n");
-        return;
-    }
-    print_state(out, &state);
+    fprintf(out, "On this processor KVM resets the CPU before it tells, so its registers are lost. "
+                 "With -accel soft the chain of exceptions is known.\n");
 }

@@ -14,6 +14,8 @@
 #include "core/log.h"
 #include "cpu/kvm/kvm.h"
 
+enum { APIC_BASE_ENABLED = 1 << 11 };
+
 /* The FXSAVE area. */
 enum {
     FX_CONTROL = 0,
@@ -102,6 +104,8 @@ void power_on_note(struct vcpu *vcpu)
     if (vcpu->engine->abilities.irqchip) {
         get(vcpu, KVM_GET_MP_STATE, &on->mp_state);
         get(vcpu, KVM_GET_LAPIC, &on->lapic);
+    } else {
+        on->sregs.apic_base &= ~(uint64_t)APIC_BASE_ENABLED; /* or CPUID shows an APIC */
     }
     note_msrs(vcpu, on);
 }
