@@ -93,12 +93,17 @@ static struct paint_cell text_cell(const struct painter *painter, const struct t
                                    unsigned row, unsigned column)
 {
     uint8_t attribute = screen->attribute[row][column], character = screen->character[row][column];
-    return (struct paint_cell){
+    struct paint_cell cell = {
         .code = painter->utf8 ? codepage_unicode(character) : (uint16_t)codepage_ascii(character),
         .blink = screen->blink && attribute & 0x80,
         .foreground = screen->palette[attribute & 0x0f],
         .background = screen->palette[screen->blink ? attribute >> 4 & 7 : attribute >> 4],
     };
+    if (cell.code == ' ') { /* all alike, so that a change of their ink is none */
+        cell.blink = false;
+        cell.foreground = empty.foreground;
+    }
+    return cell;
 }
 
 void painter_text(struct painter *painter, const struct text_screen *screen)

@@ -29,9 +29,7 @@ enum {
     CONTROL_A = 0x01,
 };
 
-static const char help_text[] =
-    "Ctrl-A h this help, Ctrl-A x leave, Ctrl-A c next (screen, serial, monitor), "
-    "Ctrl-A b break, Ctrl-A Ctrl-A sends Ctrl-A";
+static const char help_text[] = "Ctrl-A: x leaves, c next (screen, monitor), b break, h help, Ctrl-A itself";
 
 /* What signal handlers need to undo raw mode: they have no argument, so it lies at file scope. */
 static struct {
