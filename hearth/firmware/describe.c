@@ -177,8 +177,9 @@ static void describe_boot_order(struct fwcfg *fwcfg, const char *letters,
         return; /* the CMOS cells say the same, only less exactly */
     for (; *letters; letters++)
         print_boot_paths(out, *letters, machine);
-    fputc(0, out);
     fclose(out);
+    if (size)
+        text[size - 1] = 0; /* instead of the last newline, which would be one more, empty line */
     fwcfg_add_file(fwcfg, "bootorder", text, size);
     free(text);
 }
