@@ -107,6 +107,22 @@ static uint64_t parse_register(struct parser *parser)
     return fail(parser, "unknown register");
 }
 
+/*
+ * Takes one of these operators, 0 if none is next. Outside of parentheses "16 /tmp/file" is a number and the next
+ * argument, "16 / 4" and "16/4" a division: a blank on the left alone ends the expression.
+ */
+static char operator_take(struct parser *parser, const char *operators)
+{
+    const char *at = parser->at;
+    bool apart = at[0] && isspace((unsigned char)at[-1]);
+    if (parser->error || !*at || !strchr(operators, *at))
+        return 0;
+    if (apart && !parser->depth && !isspace((unsigned char)at[1]))
+        return 0;
+    parser->at++;
+    return *at;
+}
+
 static uint64_t parse_sum(struct parser *parser);
 
 static uint64_t parse_atom(struct parser *parser)
@@ -146,8 +162,7 @@ static uint64_t parse_atom(struct parser *parser)
 static uint64_t parse_product(struct parser *parser)
 {
     uint64_t value = parse_atom(parser);
-    while (!parser->error && *parser->at && strchr("*/%", *parser->at)) {
-        char symbol = *parser->at++;
+    for (char symbol; (symbol = operator_take(parser, "*/%"));) {
         uint64_t right = parse_atom(parser);
         if (symbol == '*')
             value *= right;
@@ -162,8 +177,7 @@ static uint64_t parse_product(struct parser *parser)
 static uint64_t parse_sum(struct parser *parser)
 {
     uint64_t value = parse_product(parser);
-    while (!parser->error && *parser->at && strchr("+-&|^", *parser->at)) {
-        char symbol = *parser->at++;
+    for (char symbol; (symbol = operator_take(parser, "+-&|^"));) {
         uint64_t right = parse_product(parser);
         switch (symbol) {
         case '+': value += right; break;

@@ -111,7 +111,7 @@ def options():
     refused("-accel", "bogus", says=["bogus", "kvm", "soft"])
     refused("-device", "bogus", says=["bogus"])
     refused("-serial", "bogus:1", says=["bogus"])
-    refused("-serial", "unix:" + "x" * 200 + ",server=on", says=["108"])
+    refused("-serial", "unix:" + "x" * 200 + ",server=on", says=["too long", "107"])
     refused("-d", "bogus", says=["bogus"])
     refused("-display", "bogus", says=["bogus"])
     refused("-hda", image("spark-disk.img"), "-hda", image("spark-disk.img"), says=["index=0", "exists"])
@@ -129,12 +129,22 @@ def no_kvm():
     expect(done.returncode == 1 and b"/dev/kvm" in done.stderr, f"{done.returncode}: {done.stderr!r}")
 
 
+def descriptors(pid):
+    links = []
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            links.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+    except OSError:
+        pass  # one was closed meanwhile: the next look sees the rest
+    return links
+
+
 def closed_descriptors():
     """With stdin, stdout and stderr closed the images still open on descriptors of their own."""
     done = subprocess.Popen(["sh", "-c", f"exec '{HEARTH}' -display none -accel soft -fda '{image('spark.img')}' "
                                          "-device isa-debug-exit,iobase=0xf4,iosize=4 <&- >&- 2>&-"])
     try:
-        wait_for(lambda: os.path.exists(f"/proc/{done.pid}/fd/0"), "descriptor 0")
+        wait_for(lambda: any("signalfd" in link for link in descriptors(done.pid)), "the start")
         expect(os.readlink(f"/proc/{done.pid}/fd/0") == "/dev/null", "descriptor 0 is not /dev/null")
         done.send_signal(signal.SIGTERM)
         expect(done.wait(60) == 0, f"status {done.returncode}")

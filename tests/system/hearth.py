@@ -69,7 +69,7 @@ class Monitor:
             if not piece:
                 break
             text += piece.decode(errors="replace")
-        return ESCAPES.sub("", text).replace("\r\n", "\n")
+        return ESCAPES.sub("", text).replace("\r", "")
 
     def run(self, command):
         """The answer, without the echo and the prompt."""

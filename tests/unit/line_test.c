@@ -115,9 +115,8 @@ static void expressions(void **state)
     static const struct {
         const char *text;
         uint64_t value;
-    } good[] = {{"0x10", 16},       {"2+3*4", 14},           {"(2+3)*4", 20},
-                {"-1", UINT64_MAX}, {"$eip + 0x10", 0x7c10}, {"$esp/2", 0x80},
-                {"7%4|8", 11},      {"~0", UINT64_MAX}};
+    } good[] = {{"0x10", 16},     {"2+3*4", 14}, {"(2+3)*4", 20}, {"-1", UINT64_MAX}, {"$eip + 0x10", 0x7c10},
+                {"$esp/2", 0x80}, {"7%4|8", 11}, {"16 / 4", 4},   {"(16 /4)", 4},     {"~0", UINT64_MAX}};
     static const char *const bad[] = {
         "", "$nosuch", "1/0", "(1", "+", "((((((((((((((((((((((((((((((((((((((((((((((((((((((1"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
