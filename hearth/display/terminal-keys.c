@@ -115,8 +115,11 @@ static bool sequence_ends(const struct terminal_keys *keys)
 static void feed_byte(struct terminal_keys *keys, uint8_t byte)
 {
     if (keys->length) {
+        /* One that is too long is no key's: its last byte is still looked at to find its end. */
+        if (keys->length == SEQUENCE_MOST)
+            keys->length--;
         keys->sequence[keys->length++] = byte;
-        if (sequence_ends(keys) || keys->length == SEQUENCE_MOST)
+        if (sequence_ends(keys))
             keys->length = 0;
     } else if (byte == ESCAPE) {
         keys->sequence[keys->length++] = byte;
