@@ -508,8 +508,11 @@ static void reset_ends_everything(void **state)
     SEND(0xe6, 0x00, 0, 0, 1, 2, 18, 0x1b); /* one byte short */
     out(&bench, DOR, 0x18);
     assert_int_equal(in(&bench, MSR), 0x00);
-    out(&bench, FIFO, 0xff); /* held in reset: nobody hears it */
+    out(&bench, FIFO, 0x10); /* held in reset: nobody hears it */
     out(&bench, DOR, 0x1c);
+    assert_int_equal(in(&bench, MSR), 0x00);
+    out(&bench, FIFO, 0x10);
+    assert_int_equal(in(&bench, FIFO), 0x00);
     interrupt_comes();
     SEND(0x08);
     EXPECT(0xc0, 0);

@@ -382,6 +382,12 @@ static void missed_edges_are_made_up_for(void **state)
             break;
     }
     assert_in_range(probe.rises - before, expected - 1, expected + 1);
+    for (unsigned i = 0; i < 50; i++) {
+        usleep(200);
+        clock_run_due(clock);
+    }
+    expected = scale(clock_now(clock), FREQUENCY, SECONDS) / 1193;
+    assert_in_range(probe.rises - before, 1, expected + 1);
     pit_destroy(late);
     bus_destroy(ports);
     clock_destroy(clock);

@@ -208,6 +208,11 @@ static void loopback_joins_the_modem_lines(void **state)
         out(&bench, MCR, lines[i][0]);
         assert_int_equal(in(&bench, MSR) & 0xf0, lines[i][1]);
     }
+    out(&bench, MCR, 0x10);
+    in(&bench, MSR);
+    out(&bench, MCR, 0x10 | 0x04);
+    assert_int_equal(in(&bench, MSR), 0x40); /* the ring's leading edge is no event */
+    out(&bench, MCR, 0x1f);
     in(&bench, MSR);
     out(&bench, MCR, 0x10 | 0x08);
     assert_int_equal(in(&bench, MSR), 0x80 | 0x07); /* DCTS, DDSR, TERI: the ring's trailing edge */
