@@ -15,7 +15,8 @@ bool code_create(struct code *code)
     code->marks = calloc(CODE_MARKED_PAGES, 1);
     code->arena = malloc(CODE_ARENA);
     pthread_mutex_init(&code->post_lock, NULL);
-    return code->marks && code->arena;
+    code->room = malloc(sizeof(struct block) + (BLOCK_OPERATIONS + 1) * sizeof(struct op));
+    return code->marks && code->arena && code->room;
 }
 
 void code_destroy(struct code *code)
@@ -28,6 +29,7 @@ void code_destroy(struct code *code)
     }
     free((void *)code->marks);
     free(code->arena);
+    free(code->room);
     pthread_mutex_destroy(&code->post_lock);
 }
 
@@ -440,11 +442,11 @@ struct block *code_find(struct cpu *cpu, bool single)
     }
     if (block)
         block_drop(code, block);
-    if (!block_build(cpu, &code->room.block, mode)) {
-        code->room.block.physical = UINT64_MAX;
-        return &code->room.block;
+    if (!block_build(cpu, code->room, mode)) {
+        code->room->physical = UINT64_MAX;
+        return code->room;
     }
-    return block_keep(cpu, &code->room.block);
+    return block_keep(cpu, code->room);
 }
 
 /* ---- leaving a block ---- */

@@ -30,19 +30,13 @@ struct code_page {
     uint64_t lines; /* bit n: line n has been decoded */
 };
 
-/* A block with room for the longest, for building and for code that cannot be kept. */
-struct block_room {
-    struct block block;
-    struct op ops[BLOCK_OPERATIONS + 1];
-};
-
 struct code {
     struct block *hash[1 << CODE_HASH_BITS];
     struct code_page *pages[CODE_PAGE_BUCKETS];
     _Atomic uint8_t *marks;
     uint8_t *arena;
     size_t arena_used;
-    struct block_room room;
+    struct block *room;       /* for building, and for code that cannot be kept: space for the longest */
     struct block **link_from; /* where the block that is found next may be linked from; NULL: nowhere */
 
     /* What other threads changed: looked at between blocks. */

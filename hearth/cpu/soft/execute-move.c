@@ -76,7 +76,6 @@ const struct op *op_bswap(struct cpu *cpu, const struct op *op)
     NEXT;
 }
 
-/* base + AL; the displacement's place is free for AL by way of index. */
 const struct op *op_xlat(struct cpu *cpu, const struct op *op)
 {
     MAY_FAULT;

@@ -3,8 +3,8 @@
  *
  * A repeated move or store of memory goes by chunks: as far as source and destination are plain memory in one page
  * each. Registers are brought up to date after each chunk or element, so that a fault or an interrupt finds them in
- * order and the instruction can go on. Source: SDM volume 2, REP; 14.x of volume 1 on byte order in overlaps: a move
- * upwards onto itself propagates.
+ * order and the instruction can go on. A move upwards onto itself propagates, element by element.
+ * Source: SDM volume 2, REP and each instruction; volume 1, 7.3.9.
  */
 #include "core/bus.h"
 #include "cpu/soft/dispatch.h"
@@ -45,13 +45,11 @@ static const struct op *leave_repeating(struct cpu *cpu, const struct op *op)
 /* ---- chunks ---- */
 
 /* How many elements from this offset up lie in one page, the segment and the address size. */
-always uint64_t chunk_room(const struct cpu *cpu, const struct op *op, uint64_t offset, uint64_t linear,
-                           uint64_t end, unsigned size)
+always uint64_t chunk_room(const struct op *op, uint64_t offset, uint64_t linear, uint64_t end, unsigned size)
 {
     uint64_t page = PAGE_SIZE - (linear & ~PAGE_MASK), wrap = op->mask + 1 - offset;
     uint64_t bytes = page < wrap ? page : wrap;
 
-    (void)cpu;
     if (offset >= end)
         return 0;
     return (bytes < end - offset ? bytes : end - offset) / size;
@@ -71,7 +69,7 @@ static uint8_t *chunk_at(struct cpu *cpu, const struct op *op, enum segment_name
 {
     uint64_t offset = masked(cpu, op, reg), linear = (uint32_t)(cpu->segment[name].base + offset);
     uint64_t end = write ? cpu->window[name].write_end : cpu->window[name].read_end;
-    uint64_t room = chunk_room(cpu, op, offset, linear, end, size);
+    uint64_t room = chunk_room(op, offset, linear, end, size);
 
     if (room < *elements)
         *elements = room;
