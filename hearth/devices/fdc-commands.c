@@ -1,7 +1,7 @@
 /*
  * The floppy controller's commands: how many bytes each has and what it does, all but the moving of sectors.
  *
- * Source: Intel 82077AA data sheet (290166-007), chapter 5 "Command Set".
+ * Source: Intel 82077AA data sheet (290166-007), "Command Set".
  */
 #include "devices/fdc-state.h"
 

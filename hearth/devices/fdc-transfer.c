@@ -2,7 +2,7 @@
  * The floppy controller's commands that look at the medium: READ, WRITE, VERIFY, FORMAT and READ ID, by DMA or byte by
  * byte. One sector at a time goes through one buffer, and every index is checked against the medium's format.
  *
- * Source: Intel 82077AA data sheet (290166-007), 5.1 "Data Transfer Commands", chapter 6 "Status Registers".
+ * Source: Intel 82077AA data sheet (290166-007), "Data Transfer Commands" and the status registers.
  */
 #include <string.h>
 
@@ -89,7 +89,7 @@ static bool sector_begin(struct fdc *fdc)
     return false;
 }
 
-/* C, H and R go on to the next sector as table 5-3 has it; false past the last. */
+/* C, H and R go on to the next sector as the "Result Phase Table" has it; false past the last. */
 static bool sector_advance(struct fdc *fdc)
 {
     if (fdc->transfer == TRANSFER_VERIFY && fdc->command[BYTE_DRIVE] & VERIFY_COUNTED &&

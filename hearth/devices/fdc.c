@@ -9,7 +9,7 @@
  * sectors of other sizes than 512 bytes, the motors' spin-up, step rates and gaps. A drive without a medium has no
  * address marks, where a real one would keep the controller waiting for an index hole for ever.
  *
- * Source: Intel 82077AA data sheet (290166-007), chapters 2 "Registers", 5 "Command Set", 6 "Status Registers".
+ * Source: Intel 82077AA data sheet (290166-007), register, command set and status register chapters.
  */
 #include "devices/fdc.h"
 

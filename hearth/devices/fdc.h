@@ -1,5 +1,6 @@
 /*
- * The 82077AA floppy controller with two drives: ports 3F2h-3F5h and 3F7h, IRQ6, DMA channel 2. Goes with devices/dma.h.
+ * The 82077AA floppy controller with two drives: ports 3F2h-3F5h and 3F7h, IRQ6, DMA channel 2.
+ * Goes with devices/dma.h.
  */
 #ifndef DEVICES_FDC_H
 #define DEVICES_FDC_H

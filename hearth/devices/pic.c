@@ -6,7 +6,7 @@
  * than the PC/AT's, so ICW3 is taken and has no effect.
  *
  * Sources: Intel 8259A data sheet (231468-003); for the edge/level control registers Intel 82371AB (PIIX4) data
- * sheet, 4.2.5 "Interrupt Controller".
+ * sheet, "Interrupt Controller Registers".
  */
 #include "devices/pic.h"
 

@@ -6,7 +6,7 @@
  * enable bits read back as written.
  *
  * Sources: IBM PS/2 Hardware Interface Technical Reference, "System Control Port B"; Intel 82371AB (PIIX4) data
- * sheet, 4.2.7 "NMI Status and Control".
+ * sheet, "NMI Status and Control Register".
  */
 #include "devices/port61.h"
 
