@@ -15,7 +15,7 @@
 enum {
     BLOCK_OPERATIONS = 32, /* most instructions in a block */
     CODE_LINE_SHIFT = 6,   /* what is written is tracked in lines of 64 bytes: 64 of them in a page */
-    CODE_HASH_BITS = 16,   /* blocks */
+    CODE_HASH_BITS = 14,   /* blocks */
     CODE_PAGE_BUCKETS = 4096,
     CODE_ARENA = 32 << 20,       /* bytes of blocks; when full all are dropped */
     CODE_MARKED_PAGES = 1 << 20, /* pages below 4 GiB have a byte each that says whether they hold code */
