@@ -254,6 +254,10 @@ def report(tests):
         if bad:
             for line in test.output.splitlines():
                 print(f"# {line}")
+        else:
+            for line in test.output.splitlines():
+                if line.startswith("#"):
+                    print(line)
         for match in said:
             number += 1
             print(f"{match.group(1)} {number} - {test.name}: {match.group(2)}")
@@ -283,14 +287,20 @@ def skip_all(why):
 
 def main(tests, files=None, **options):
     """For *_test.py: runs, reports and exits; a machine that cannot have the lab skips."""
+    main_rounds([(tests, files, options)])
+
+
+def main_rounds(rounds):
+    """The same for several boots, each (tests, files, options of run())."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        started = time.monotonic()
-        text = run(tests, files, **options)
-        print(f"# {time.monotonic() - started:.1f} s in the lab")
-        if tests and tests[0].status is None and not tests[0].output:
-            print("# the lab said:", *text.splitlines()[-20:], sep="\n# ")
-        status = report(tests)
+        for tests, files, options in rounds:
+            started = time.monotonic()
+            text = run(tests, files, **options)
+            print(f"# {time.monotonic() - started:.1f} s in the lab", flush=True)
+            if tests and tests[0].status is None and not tests[0].output:
+                print("# the lab said:", *text.splitlines()[-20:], sep="\n# ")
+        status = report([test for tests, *_ in rounds for test in tests])
     except Unavailable as why:
         status = skip_all(why)
     sys.exit(status)

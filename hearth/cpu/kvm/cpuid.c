@@ -9,6 +9,7 @@
  * Source: Intel SDM vol. 2A, CPUID; AMD APM vol. 3, appendix E; the kernel's Documentation/virt/kvm/x86/cpuid.rst.
  */
 #include <asm/kvm_para.h>
+#include <cpuid.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 
 enum {
     ENTRIES_MOST = 256,
+    ENTRIES_OURS = 6,
 
     LEAF_FEATURES = 1,
     LEAF_CACHES = 4,
@@ -59,6 +61,8 @@ enum cpuid_ranges {
 #define LEAF_EXTENDED_HIGHEST 0x80000008u
 #define LEAF_EXTENDED         0x80000000u
 #define LEAF_EXTENDED_TYPE    0x80000001u
+#define LEAF_BRAND            0x80000002u
+#define LEAF_BRAND_LAST       0x80000004u
 
 enum {
     KVM_FEATURES_KEPT = 1 << KVM_FEATURE_CLOCKSOURCE | 1 << KVM_FEATURE_NOP_IO_DELAY |
@@ -78,7 +82,8 @@ struct kvm_cpuid2 *cpuid_read(int kvm, char *error, size_t error_size)
 
 static bool wanted(uint32_t function)
 {
-    if (function == LEAF_TOPOLOGY || function == LEAF_KVM_TIMING)
+    if (function == LEAF_TOPOLOGY || function == LEAF_KVM_TIMING ||
+        (function >= LEAF_BRAND && function <= LEAF_BRAND_LAST))
         return false; /* written by us */
     if (function < LEAF_KVM_SIGNATURE)
         return function <= LEAF_HIGHEST;
@@ -142,6 +147,16 @@ static void add(struct kvm_cpuid2 *cpuid, const struct kvm_cpuid_entry2 *entry)
     cpuid->entries[cpuid->nent++] = *entry;
 }
 
+/* KVM leaves the name of the processor out. */
+static void add_brand(struct kvm_cpuid2 *cpuid)
+{
+    for (uint32_t leaf = LEAF_BRAND; leaf <= LEAF_BRAND_LAST; leaf++) {
+        struct kvm_cpuid_entry2 entry = {.function = leaf};
+        if (__get_cpuid(leaf, &entry.eax, &entry.ebx, &entry.ecx, &entry.edx))
+            add(cpuid, &entry);
+    }
+}
+
 static void add_topology(const struct vcpu *vcpu, struct kvm_cpuid2 *cpuid)
 {
     unsigned cpus = vcpu->engine->machine.cpus, bits = 0;
@@ -163,7 +178,8 @@ static void add_topology(const struct vcpu *vcpu, struct kvm_cpuid2 *cpuid)
 
 struct kvm_cpuid2 *cpuid_for_vcpu(const struct vcpu *vcpu, const struct kvm_cpuid2 *supported)
 {
-    struct kvm_cpuid2 *cpuid = allocate(sizeof(*cpuid) + (ENTRIES_MOST + 3) * sizeof(cpuid->entries[0]));
+    struct kvm_cpuid2 *cpuid =
+        allocate(sizeof(*cpuid) + (ENTRIES_MOST + ENTRIES_OURS) * sizeof(cpuid->entries[0]));
     int khz = kvm_call(vcpu->descriptor, KVM_GET_TSC_KHZ, NULL);
     struct kvm_cpuid_entry2 timing = {
         .function = LEAF_KVM_TIMING, .eax = khz > 0 ? (uint32_t)khz : 0, .ebx = APIC_BUS_KHZ};
@@ -178,7 +194,8 @@ struct kvm_cpuid2 *cpuid_for_vcpu(const struct vcpu *vcpu, const struct kvm_cpui
         add(cpuid, &entry);
     }
     add(cpuid, &timing);
-    if (topology)
+    add_brand(cpuid);
+    if (topology && vcpu->engine->abilities.irqchip)
         add_topology(vcpu, cpuid);
     return cpuid;
 }
