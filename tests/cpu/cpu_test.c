@@ -49,6 +49,7 @@ int main(int argc, char **argv)
     }
     printf("# seed %llu, %u cases a test\n", (unsigned long long)checker->seed, checker->cases);
     integer_tests(checker);
+    x87_tests(checker);
     printf("1..%u\n", checker->tests);
     printf("# %llu cases, %u of %u tests failed\n", (unsigned long long)checker->total_cases,
            checker->failures, checker->tests);
