@@ -28,7 +28,7 @@ static struct checker *checker_make(int argc, char **argv)
         else
             checker->wanted = argv[i];
     }
-    if (checker->cases == 0 || checker->cases > RECORDS_MOST)
+    if (checker->cases == 0 || checker->cases > RECORDS_MOST) /* what fits below 4 MiB */
         checker->cases = RECORDS_MOST;
     checker->native = calloc(RECORDS_MOST, sizeof *checker->native);
     checker->guest = calloc(RECORDS_MOST, sizeof *checker->guest);

@@ -19,7 +19,7 @@
 #define STACK_SIZE    0x00002000
 #define STACK_TOP     0x00241000 /* ESP of every case */
 #define RECORDS_BASE  0x00280000
-#define RECORDS_SIZE  0x00200000
+#define RECORDS_SIZE  0x00180000
 
 /* The guest's kernel: supervisor pages. */
 #define KERNEL_BASE  0x00100000

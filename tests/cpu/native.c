@@ -34,7 +34,8 @@ __asm__(".intel_syntax noprefix\n"
         "rex.W retf\n"
         "native_return:\n"
         "mov rsp, qword ptr ds:[0x00270000]\n"
-        "cld\n"
+        "push 0x202\n" /* POPF may have left AC */
+        "popfq\n"
         "pop r15\n pop r14\n pop r13\n pop r12\n pop rbp\n pop rbx\n"
         "ret\n"
         ".att_syntax\n");

@@ -102,7 +102,7 @@ static const struct {
 
 /* ---- values ---- */
 
-static uint64_t significand(struct random *random)
+static uint64_t fraction_make(struct random *random)
 {
     uint64_t any = random_next(random);
 
@@ -119,7 +119,7 @@ static uint64_t significand(struct random *random)
 /* All classes of the format, the unsupported ones (unnormals, pseudo-denormals, pseudo-infinities) among them. */
 static void real80_make(struct random *random, uint8_t number[REAL10])
 {
-    uint64_t fraction = significand(random);
+    uint64_t fraction = fraction_make(random);
     uint16_t exponent, sign = random_below(random, 2) << 15;
     const uint64_t integer_bit = 1ull << 63;
 
@@ -153,7 +153,7 @@ static void real80_make(struct random *random, uint8_t number[REAL10])
 
 static uint64_t real_make(struct random *random, unsigned fraction_bits, unsigned exponent_bits)
 {
-    uint64_t top = (1ull << exponent_bits) - 1, exponent, fraction = significand(random);
+    uint64_t top = (1ull << exponent_bits) - 1, exponent, fraction = fraction_make(random);
     uint64_t mask = (1ull << fraction_bits) - 1;
 
     switch (random_below(random, 6)) {
@@ -252,6 +252,14 @@ static void pointers_clear(struct record *record, unsigned width)
     memset(record->memory_out + 3 * width, 0, 4 * width);
 }
 
+/* Intel clears C1 in FCOMI and its kin, AMD leaves it. */
+static void c1_clear(struct record *record)
+{
+    enum { C1_BYTE = 5, C1_BIT = 1 << 1 };
+
+    record->x87_out[C1_BYTE] &= ~C1_BIT;
+}
+
 static void rows_check(struct checker *checker, const char *name, unsigned variants, const uint32_t *length,
                        bool environment, unsigned width)
 {
@@ -266,6 +274,8 @@ static void rows_check(struct checker *checker, const char *name, unsigned varia
     }
     for (unsigned i = 0; i < checker->cases; i++) {
         struct record *native = &checker->native[i], *guest = &checker->guest[i];
+        if (strstr(name, "comi"))
+            c1_clear(native), c1_clear(guest);
         if (environment)
             pointers_clear(native, width), pointers_clear(guest, width);
         if (!record_agrees(native, guest, 0, true, batch->code + (native->code - CODE_BASE),

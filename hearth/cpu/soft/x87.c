@@ -389,8 +389,12 @@ void x87_register(struct cpu *cpu, uint8_t opcode, uint8_t modrm)
     }
     x87_raise_pending(cpu);
     instruction_noted(cpu, row, modrm);
-    if (!register_quick(cpu, form->form, row, reg, rm))
-        run(cpu, register_code(row, reg, rm), NULL);
+    if (register_quick(cpu, form->form, row, reg, rm))
+        return;
+    run(cpu, register_code(row, reg, rm), NULL);
+    /* Intel clears C1 here, AMD leaves it: one way for all hosts and for the quick way. */
+    if (form->form == COMPARE_FLAGS || form->form == COMPARE_FLAGS_POP)
+        cpu->fpu.status &= ~STATUS_C1;
 }
 
 /* ---- memory forms ---- */
@@ -479,7 +483,8 @@ static void to_memory(struct cpu *cpu, unsigned row, unsigned reg, enum segment_
         memcpy(operand, x87_st(cpu, 0), sizeof operand);
     } else {
         quick_begin(cpu);
-        status = x87_host_store(x87_st(cpu, 0), operand, memory_code(row, reg | FST_POPS));
+        status = x87_host_store(x87_st(cpu, 0), operand,
+                                memory_code(row, form->form == STORE ? reg | FST_POPS : reg));
         quick_end(cpu);
     }
     operand_store(cpu, segment, offset, operand, form->size);
