@@ -201,16 +201,16 @@ static void need_present(struct cpu *cpu, uint16_t selector, uint64_t raw, unsig
 uint64_t stack_descriptor(struct cpu *cpu, uint16_t selector, unsigned level, unsigned vector)
 {
     uint64_t raw = descriptor_need(cpu, selector, vector, "SS");
-    struct words words = selector_words(selector);
 
     if (!raw_is_writable_data(raw)) {
-        fault_because(cpu, "SS: %s is %s%s; a stack needs writable data", words.text, raw_words(raw),
+        fault_because(cpu, "SS: %s is %s%s; a stack needs writable data", selector_words(selector).text,
+                      raw_words(raw),
                       raw_is_segment(raw) && !raw_is_code(raw) ? ": writable bit (41) clear" : "");
         refuse(cpu, vector, selector);
     }
     if ((selector & SELECTOR_RPL) != level || raw_dpl(raw) != level) {
         fault_because(cpu, "SS: %s has RPL %u and DPL %u (bits 45, 46); both must be the privilege level, %u",
-                      words.text, selector & SELECTOR_RPL, raw_dpl(raw), level);
+                      selector_words(selector).text, selector & SELECTOR_RPL, raw_dpl(raw), level);
         refuse(cpu, vector, selector);
     }
     need_present(cpu, selector, raw, VECTOR_SS);
@@ -547,10 +547,10 @@ uint64_t return_code_descriptor(struct cpu *cpu, uint16_t selector)
 {
     uint64_t raw = descriptor_need(cpu, selector, VECTOR_GP, "the return CS");
     unsigned rpl = selector & SELECTOR_RPL, dpl = raw_dpl(raw);
-    struct words words = selector_words(selector);
 
     if (!raw_is_code(raw)) {
-        fault_because(cpu, "the return CS: %s is %s, not code", words.text, raw_words(raw));
+        fault_because(cpu, "the return CS: %s is %s, not code", selector_words(selector).text,
+                      raw_words(raw));
         refuse(cpu, VECTOR_GP, selector);
     }
     if (rpl < cpl(cpu)) {
@@ -559,8 +559,8 @@ uint64_t return_code_descriptor(struct cpu *cpu, uint16_t selector)
         refuse(cpu, VECTOR_GP, selector);
     }
     if (raw_is_conforming(raw) ? dpl > rpl : dpl != rpl) {
-        fault_because(cpu, "the return CS: %s is %s of DPL %u, with RPL %u", words.text, raw_words(raw), dpl,
-                      rpl);
+        fault_because(cpu, "the return CS: %s is %s of DPL %u, with RPL %u", selector_words(selector).text,
+                      raw_words(raw), dpl, rpl);
         refuse(cpu, VECTOR_GP, selector);
     }
     need_present(cpu, selector, raw, VECTOR_NP);
