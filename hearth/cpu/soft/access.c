@@ -7,7 +7,7 @@
 #include "cpu/soft/access.h"
 
 /* The highest offset that passes is `last`, the lowest `first`; false where nothing does. */
-static bool segment_extent(const struct segment *segment, uint64_t *first, uint64_t *last)
+always bool segment_extent(const struct segment *segment, uint64_t *first, uint64_t *last)
 {
     bool expand_down = (segment->rights & (RIGHTS_CODE | RIGHTS_EXPAND_DOWN)) == RIGHTS_EXPAND_DOWN;
 
@@ -16,7 +16,7 @@ static bool segment_extent(const struct segment *segment, uint64_t *first, uint6
     return *first <= *last;
 }
 
-static bool segment_permits(const struct cpu *cpu, const struct segment *segment, bool write)
+always bool segment_permits(const struct cpu *cpu, const struct segment *segment, bool write)
 {
     if (!in_protected_mode(cpu))
         return true;
@@ -27,7 +27,7 @@ static bool segment_permits(const struct cpu *cpu, const struct segment *segment
     return !write || (segment->rights & RIGHTS_WRITABLE);
 }
 
-static uint64_t window_end(const struct cpu *cpu, const struct segment *segment, bool write)
+always uint64_t window_end(const struct cpu *cpu, const struct segment *segment, bool write)
 {
     uint64_t first, last;
 
@@ -36,26 +36,45 @@ static uint64_t window_end(const struct cpu *cpu, const struct segment *segment,
     return first == 0 ? last + 1 : 0;
 }
 
-static bool segment_flat(const struct cpu *cpu, enum segment_name name)
+always bool segment_flat(const struct cpu *cpu, enum segment_name name)
 {
     return cpu->segment[name].base == 0 && cpu->window[name].write_end == (uint64_t)UINT32_MAX + 1 &&
            cpu->window[name].read_end == (uint64_t)UINT32_MAX + 1;
+}
+
+static void window_find(struct cpu *cpu, enum segment_name name)
+{
+    cpu->window[name].read_end = window_end(cpu, &cpu->segment[name], false);
+    cpu->window[name].write_end = window_end(cpu, &cpu->segment[name], true);
+}
+
+static void mode_find(struct cpu *cpu)
+{
+    cpu->mode = (cpu->segment[SEG_CS].rights & RIGHTS_DB ? MODE_CODE32 : 0) |
+                (cpu->segment[SEG_SS].rights & RIGHTS_DB ? MODE_STACK32 : 0);
+    if (segment_flat(cpu, SEG_DS) && segment_flat(cpu, SEG_ES) && segment_flat(cpu, SEG_SS))
+        cpu->mode |= MODE_FLAT;
 }
 
 void segments_changed(struct cpu *cpu)
 {
     cpu->tlb = cpu->tlbs[is_user(cpu)];
     cpu->alignment = (cpu->cr0 & CR0_AM) && (cpu->rflags & FLAG_AC) && is_user(cpu);
-    for (int i = 0; i < SEG_COUNT; i++) {
-        cpu->window[i].read_end = window_end(cpu, &cpu->segment[i], false);
-        cpu->window[i].write_end = window_end(cpu, &cpu->segment[i], true);
-    }
+    for (int i = 0; i < SEG_COUNT; i++)
+        window_find(cpu, i);
     cpu->code_end = (uint64_t)cpu->segment[SEG_CS].limit + 1;
     cpu->stack_mask = cpu->segment[SEG_SS].rights & RIGHTS_DB ? UINT32_MAX : UINT16_MAX;
-    cpu->mode = (cpu->segment[SEG_CS].rights & RIGHTS_DB ? MODE_CODE32 : 0) |
-                (cpu->segment[SEG_SS].rights & RIGHTS_DB ? MODE_STACK32 : 0);
-    if (segment_flat(cpu, SEG_DS) && segment_flat(cpu, SEG_ES) && segment_flat(cpu, SEG_SS))
-        cpu->mode |= MODE_FLAT;
+    mode_find(cpu);
+}
+
+void segment_changed(struct cpu *cpu, enum segment_name name)
+{
+    if (name == SEG_CS || name == SEG_SS) {
+        segments_changed(cpu);
+        return;
+    }
+    window_find(cpu, name);
+    mode_find(cpu);
 }
 
 cold void segment_check(struct cpu *cpu, enum segment_name name, uint64_t offset, unsigned size, bool write)

@@ -246,6 +246,8 @@ void far_return(struct cpu *cpu, unsigned size, uint16_t release);
  * every delivery, far branch, IRET, POPF and MOV CR by itself.
  */
 void segments_changed(struct cpu *cpu);
+/* The same when only this one was loaded: less work for DS, ES, FS and GS. */
+void segment_changed(struct cpu *cpu, enum segment_name name);
 /* Reads the descriptor; false if the selector is null or past its table's limit. May #PF. Raw 8 bytes. */
 bool descriptor_read(struct cpu *cpu, uint16_t selector, uint64_t *raw);
 void descriptor_to_segment(uint64_t raw, uint16_t selector, struct segment *segment);

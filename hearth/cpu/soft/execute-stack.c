@@ -240,14 +240,15 @@ STACK_SLOW(4)
 /* POP of a segment register: the selector is loaded before the stack pointer moves. SS holds interrupts off. */
 always const struct op *segment_popped(struct cpu *cpu, const struct op *op, unsigned size)
 {
+    uint64_t selector, before = cpu->gpr[RSP], after;
     uint32_t mode = cpu->mode;
-    uint64_t selector, pointer = cpu->gpr[RSP];
 
     MAY_FAULT;
-    selector = load(cpu, SEG_SS, pointer & cpu->stack_mask, size);
+    selector = pop(cpu, size);
+    after = cpu->gpr[RSP];
+    cpu->gpr[RSP] = before;
     segment_load(cpu, op->reg, selector);
-    stack_pointer_set(cpu, pointer + size);
-    segments_changed(cpu);
+    cpu->gpr[RSP] = after;
     if (op->reg == SEG_SS) {
         cpu->interrupt_shadow = cpu->step_skipped = true;
         atomic_store_explicit(&cpu->attention, 1, memory_order_relaxed);

@@ -44,7 +44,6 @@ static const struct op *segment_moved(struct cpu *cpu, const struct op *op, uint
     uint32_t mode = cpu->mode;
 
     segment_load(cpu, op->reg, selector);
-    segments_changed(cpu);
     if (op->reg == SEG_SS) {
         cpu->interrupt_shadow = cpu->step_skipped = true;
         return leave_behind(cpu, op);
@@ -88,7 +87,6 @@ always const struct op *load_far(struct cpu *cpu, const struct op *op, unsigned 
     offset = load(cpu, op->segment, place, size);
     segment_load(cpu, name, load(cpu, op->segment, (place + size) & op->mask, 2));
     reg_set(cpu, op->reg, size, offset);
-    segments_changed(cpu);
     return leave(cpu, op);
 }
 

@@ -181,7 +181,7 @@ static void install_real(struct cpu *cpu, enum segment_name name, uint16_t selec
 void segment_load_real(struct cpu *cpu, enum segment_name name, uint16_t selector)
 {
     install_real(cpu, name, selector);
-    segments_changed(cpu);
+    segment_changed(cpu, name);
 }
 
 static _Noreturn void refuse(struct cpu *cpu, unsigned vector, uint16_t selector)
@@ -250,7 +250,7 @@ void segment_load(struct cpu *cpu, enum segment_name name, uint16_t selector)
                             stack_descriptor(cpu, selector, cpl(cpu), VECTOR_GP));
     else
         load_data(cpu, name, selector);
-    segments_changed(cpu);
+    segment_changed(cpu, name);
 }
 
 void segments_leave(struct cpu *cpu)
