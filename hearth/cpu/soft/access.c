@@ -27,25 +27,24 @@ always bool segment_permits(const struct cpu *cpu, const struct segment *segment
     return !write || (segment->rights & RIGHTS_WRITABLE);
 }
 
-always uint64_t window_end(const struct cpu *cpu, const struct segment *segment, bool write)
-{
-    uint64_t first, last;
-
-    if (cpu->alignment || !segment_permits(cpu, segment, write) || !segment_extent(segment, &first, &last))
-        return 0;
-    return first == 0 ? last + 1 : 0;
-}
-
 always bool segment_flat(const struct cpu *cpu, enum segment_name name)
 {
     return cpu->segment[name].base == 0 && cpu->window[name].write_end == (uint64_t)UINT32_MAX + 1 &&
            cpu->window[name].read_end == (uint64_t)UINT32_MAX + 1;
 }
 
-static void window_find(struct cpu *cpu, enum segment_name name)
+/* What the window lets by is allowed for sure; what it stops, segment_check() decides. */
+always void window_find(struct cpu *cpu, enum segment_name name, bool types_checked)
 {
-    cpu->window[name].read_end = window_end(cpu, &cpu->segment[name], false);
-    cpu->window[name].write_end = window_end(cpu, &cpu->segment[name], true);
+    const struct segment *segment = &cpu->segment[name];
+    bool code = segment->rights & RIGHTS_CODE, writable = segment->rights & RIGHTS_WRITABLE;
+    bool refused = cpu->alignment ||
+                   (segment->rights & (RIGHTS_CODE | RIGHTS_EXPAND_DOWN)) == RIGHTS_EXPAND_DOWN ||
+                   (types_checked && (segment->rights & RIGHTS_UNUSABLE));
+    uint64_t end = refused ? 0 : (uint64_t)segment->limit + 1;
+
+    cpu->window[name].read_end = !types_checked || !code || writable ? end : 0;
+    cpu->window[name].write_end = !types_checked || (!code && writable) ? end : 0;
 }
 
 static void mode_find(struct cpu *cpu)
@@ -61,7 +60,7 @@ void segments_changed(struct cpu *cpu)
     cpu->tlb = cpu->tlbs[is_user(cpu)];
     cpu->alignment = (cpu->cr0 & CR0_AM) && (cpu->rflags & FLAG_AC) && is_user(cpu);
     for (int i = 0; i < SEG_COUNT; i++)
-        window_find(cpu, i);
+        window_find(cpu, i, in_protected_mode(cpu));
     cpu->code_end = (uint64_t)cpu->segment[SEG_CS].limit + 1;
     cpu->stack_mask = cpu->segment[SEG_SS].rights & RIGHTS_DB ? UINT32_MAX : UINT16_MAX;
     mode_find(cpu);
@@ -73,7 +72,7 @@ void segment_changed(struct cpu *cpu, enum segment_name name)
         segments_changed(cpu);
         return;
     }
-    window_find(cpu, name);
+    window_find(cpu, name, in_protected_mode(cpu));
     mode_find(cpu);
 }
 

@@ -105,7 +105,6 @@ static bool attend(struct cpu *cpu, enum run_result *result)
         interrupt_take(cpu);
     else if (cpu->halted)
         halt_wait(cpu);
-    segments_changed(cpu);
     cpu->single = cpu->interrupt_shadow || (cpu->rflags & FLAG_TF) || debug_watches_code(cpu);
     return false;
 }
