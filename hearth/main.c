@@ -209,19 +209,27 @@ static void session_open(struct session *session)
     machine_unlock();
 }
 
+/* The machine goes before the host ends that its parts are joined to; what is to be said of its end comes last, on a
+ * terminal that is the user's again. */
 static int session_close(struct session *session)
 {
     int status = machine_exit_status(session->machine);
+    const char *words = machine_last_words(session->machine);
+    char *last_words = words && !session->config.no_shutdown ? strdup(words) : NULL;
+
     machine_lock();
     terminal_display_destroy(session->display);
     monitor_destroy(session->monitor);
+    machine_unlock();
+    machine_destroy(session->machine);
+    machine_lock();
     ends_close(session);
     terminal_destroy(session->terminal);
     machine_unlock();
-    if (machine_last_words(session->machine) && !session->config.no_shutdown)
-        fputs(machine_last_words(session->machine), stderr);
-    machine_destroy(session->machine);
     loop_destroy(session->loop);
+    if (last_words)
+        fputs(last_words, stderr);
+    free(last_words);
     return status;
 }
 
