@@ -3,8 +3,11 @@
 SPARK       := spark
 SPARK_BUILD := $(BUILD)/spark
 SPARK_CC    ?= $(CC)
+# Every function keeps its frame and is not inlined, so that a stack trace shows what the source shows.
 SPARK_CFLAGS := -std=gnu11 -m32 -march=i386 -O2 -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
-                -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-optimize-sibling-calls -fcf-protection=none \
+                -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer -fno-shrink-wrap \
+                -fno-optimize-sibling-calls -fno-inline-functions-called-once -fno-inline-small-functions \
+                -fcf-protection=none \
                 -fno-strict-aliasing -fno-delete-null-pointer-checks -mno-sse -mno-mmx -mno-80387 -Wall -Wextra -Werror
 
 SPARK_LOADER_PARTS := $(wildcard $(SPARK)/loader/*.inc) $(SPARK)/boot/load.inc
@@ -61,7 +64,7 @@ $(SPARK_BUILD)/%.asm.o: $(SPARK)/kernel/%.asm
 	@mkdir -p $(@D)
 	nasm -f elf32 -Werror -o $@ $<
 
-$(SPARK_BUILD)/%.o: $(SPARK)/kernel/%.c
+$(SPARK_BUILD)/%.o: $(SPARK)/kernel/%.c $(SPARK)/spark.mk
 	@mkdir -p $(@D)
 	$(SPARK_CC) $(SPARK_CFLAGS) -MMD -MP -c -o $@ $<
 

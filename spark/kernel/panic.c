@@ -55,13 +55,13 @@ PRIVATE void print_error(const struct frame *frame)
 {
     if (!has_error_code(frame->vector))
         return;
-    kprintf("error code %08X: ", frame->error);
+    kprintf("error code %08X%s", frame->error, frame->vector >= 15 ? "\n" : ": ");
     if (frame->vector == 14)
         print_page_fault(frame->error);
     else if (frame->vector >= 10 && frame->vector <= 13)
         print_selector_error(frame->error);
-    else
-        kprintf("%s\n", frame->vector == 8 ? "an exception came up while another was being delivered" : "");
+    else if (frame->vector == 8)
+        kprintf("an exception came up while another was being delivered\n");
 }
 
 /* The CPU pushed no ESP, as it did not leave ring 0: the stack went on right above the frame. */
@@ -145,6 +145,7 @@ PUBLIC void panic(const char *reason)
 {
     panic_begin();
     kprintf("spark has stopped: %s\n", reason);
-    stack_trace((u32)__builtin_return_address(0), read_ebp());
+    u32 *frame = (u32 *)read_ebp(); /* the caller's EBP, and where to return to */
+    stack_trace(frame[1] - 1, frame[0]);
     panic_end();
 }

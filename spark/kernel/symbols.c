@@ -27,12 +27,13 @@ PUBLIC const char *symbol_find(u32 address, u32 *offset)
     return name;
 }
 
-PRIVATE void trace_line(u32 address)
+/* A return address is behind the CALL, which may be the last instruction of its function: look up the byte before. */
+PRIVATE void trace_line(u32 address, int is_return)
 {
     u32 offset;
-    const char *name = symbol_find(address, &offset);
+    const char *name = symbol_find(address - is_return, &offset);
     if (name)
-        kprintf("  %08X  %s+%X\n", address, name, offset);
+        kprintf("  %08X  %s+%X\n", address, name, offset + is_return);
     else
         kprintf("  %08X  (not in the kernel)\n", address);
 }
@@ -42,14 +43,14 @@ PRIVATE void trace_line(u32 address)
 PUBLIC void stack_trace(u32 eip, u32 ebp)
 {
     kprintf("called from:\n");
-    trace_line(eip);
+    trace_line(eip, 0);
     for (int depth = 0; depth < TRACE_DEPTH && ebp; depth++) {
         if (ebp & 3 || !paging_mapped(ebp) || !paging_mapped(ebp + 7)) {
             kprintf("  (the chain is broken: EBP = %08X)\n", ebp);
             return;
         }
         u32 *link = (u32 *)ebp;
-        trace_line(link[1]);
+        trace_line(link[1], 1);
         if (link[0] && link[0] <= ebp)
             return; /* callers lie higher: this would go round */
         ebp = link[0];
