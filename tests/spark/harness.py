@@ -21,6 +21,7 @@ import traceback
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROMPT = "spark> "
 ROWS, COLUMNS = 25, 80
+PATIENCE = float(os.environ.get("SPARK_PATIENCE", "0"))  # seconds; 0: as the machine needs
 
 
 class Failure(Exception):
@@ -168,7 +169,7 @@ class Qemu:
         return [text[row * COLUMNS:(row + 1) * COLUMNS].rstrip() for row in range(ROWS)]
 
     def wait_screen(self, pattern, timeout=None):
-        limit = time.monotonic() + (timeout or self.timeout)
+        limit = time.monotonic() + (PATIENCE or timeout or self.timeout)
         while True:
             text = "\n".join(self.screen())
             match = re.search(pattern, text)
@@ -192,7 +193,7 @@ class Qemu:
 
     def wait(self, pattern, timeout=None):
         """Waits until a pattern comes from the serial port, after what was waited for before."""
-        match = self.serial.wait(pattern, self.serial_at, timeout or self.timeout)
+        match = self.serial.wait(pattern, self.serial_at, PATIENCE or timeout or self.timeout)
         if not match:
             tail = self.serial.data[self.serial_at:].decode("latin1")[-1500:]
             raise Failure(f"{pattern!r} does not come; since then:\n{tail}\nscreen:\n{self.screen_if_any()}")
@@ -217,7 +218,7 @@ class Qemu:
 
     def wait_end(self, timeout=20):
         try:
-            return self.process.wait(timeout)
+            return self.process.wait(PATIENCE or timeout)
         except subprocess.TimeoutExpired:
             raise Failure(f"the machine does not switch off; screen:\n{self.screen_if_any()}") from None
 

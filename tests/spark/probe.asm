@@ -1,16 +1,16 @@
 ; probe.asm - a kernel in miniature, for the loader to load: adds up the bytes of a range and says on the serial port
 ; and in the top left corner of the screen whether the sum is right
 ;
-; -DSTART, -DLENGTH (bytes, at least 1), -DSUM (32 bits)
+; -DPLACE: where it runs; -DSTART, -DLENGTH (bytes, at least 1), -DSUM (32 bits)
 
         bits    32
-        org     30400h
+        org     PLACE
 
 COM1            equ 3F8h
 LSR             equ COM1 + 5
 LSR_EMPTY       equ 20h
 
-        mov     esp, 30400h
+        mov     esp, PLACE
         mov     esi, START
         mov     ecx, LENGTH
         xor     ebx, ebx

@@ -156,7 +156,7 @@ def probe_kernel(size, address, seed=7, memsz=0):
     total = 0
     for byte in data + bytes(memsz):
         total = ((total << 1 | total >> 31) & 0xFFFFFFFF) + byte & 0xFFFFFFFF
-    code = elf.assemble(PROBE, START=address, LENGTH=size + memsz, SUM=total)
+    code = elf.assemble(PROBE, PLACE=0x30400, START=address, LENGTH=size + memsz, SUM=total)
     return elf.build([dict(address=0x30400, data=code), dict(address=address, data=data, memsz=size + memsz)], 0x30400)
 
 
@@ -180,6 +180,7 @@ probe("a kernel of 1.3 MiB, nearly the whole floppy", 1330 << 10, 0x800000, seed
 probe("a kernel of 400 KiB on 4 MB", 400 << 10, 0x300000, memory="4")
 probe("memory behind p_filesz is cleared, though it was dirty", 1000, 0x70000 - 0x20000, flags=shim.GARBAGE,
       memsz=0x8000)
+probe("a segment that is .bss alone", 0, 0x50000, flags=shim.GARBAGE, memsz=0x8000)
 
 
 @case("a kernel that is too big for the memory is refused")
@@ -245,11 +246,9 @@ refused("an entry in a segment that is not code", "its entry is in no segment th
 
 @case("ELF: segments that are not PT_LOAD are left alone, and the entry is e_entry")
 def test_other_types(session):
-    data = b"\1"
-    code = elf.assemble(PROBE, START=0x200000, LENGTH=1, SUM=1)
-    jump = b"\xe9" + (0x30400 - 0x40005 & 0xFFFFFFFF).to_bytes(4, "little")
-    segments = [dict(address=0x30400, data=code), dict(address=0x200000, data=data),
-                dict(address=0x40000, data=jump),
+    code = elf.assemble(PROBE, PLACE=0x40000, START=0x200000, LENGTH=1, SUM=1)
+    segments = [dict(address=0x30400, data=b"\xeb\xfe"), dict(address=0x200000, data=b"\1"),
+                dict(address=0x40000, data=code),
                 dict(address=0x200000, data=b"\x55" * 64, type=4),          # PT_NOTE
                 dict(address=0x90100, data=b"\x55" * 64, type=0x6474E551),  # PT_GNU_STACK
                 dict(address=0xF0000, data=b"\x55" * 64, type=0)]           # PT_NULL
