@@ -2,7 +2,7 @@
 
 SPARK       := spark
 SPARK_BUILD := $(BUILD)/spark
-SPARK_CC    ?= $(CC)
+SPARK_CC    ?= gcc
 # Every function keeps its frame and is not inlined, so that a stack trace shows what the source shows.
 SPARK_CFLAGS := -std=gnu11 -m32 -march=i386 -O2 -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
                 -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer -fno-shrink-wrap \

@@ -17,7 +17,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BOOT, LOADER, KERNEL = "spark/boot/", "spark/loader/", "spark/kernel/"
 
-# name, file, what stands there, the fault, test program, its tests
+# name, file, what stands there, the fault, test program, its tests; and perhaps more pairs of what stands there and the
+# fault, in the same file
 FAULTS = [
     ("E820 records run over the buffer", LOADER + "memory.inc",
      "        jb      .keep\n", "        jmp     .keep\n", "bios", "140 entries"),
@@ -88,7 +89,8 @@ FAULTS = [
      "        cmp     ax, FAT12_BAD - FAT12_FIRST\n", "        cmp     ax, FAT12_BAD - 1\n", "media", "LOADER: FF7h"),
     ("FF7h is taken for a cluster by the loader", LOADER + "fat12.inc",
      "        cmp     ax, FAT12_BAD           ; FF8h", "        cmp     ax, 1000h               ; FF8h", "media",
-     "KERNEL: FF7h", "        cmp     ax, FAT12_BAD\n        jae     BadChain\n        sub", "        sub"),
+     "KERNEL: FF7h", "        cmp     ax, FAT12_BAD\n        jae     BadChain\n        sub", "        sub",
+     "        cmp     bx, FAT12_BAD\n        jae     BadChain\n", ""),
     ("endless retries in the boot sector", BOOT + "boot.asm",
      "        dec     si\n        jnz     .attempt\n", "        jmp     .attempt\n", "media", "LOADER.BIN: a sector"),
     ("endless retries in the loader", LOADER + "disk.inc",
@@ -140,7 +142,7 @@ def plant(directory, fault):
     (directory / "Makefile").write_text("BUILD := build\nCC := gcc\nimages:\ninclude spark/spark.mk\n")
     path = directory / file
     text = path.read_text()
-    for before, after in ((old, new), *([tuple(second)] if second else [])):
+    for before, after in ((old, new), *zip(second[::2], second[1::2])):
         if before not in text:
             return f"{file} has no longer: {before!r}"
         text = text.replace(before, after)
@@ -154,7 +156,7 @@ def try_fault(fault):
         trouble = plant(pathlib.Path(directory), fault)
         if trouble:
             return trouble
-        environment = dict(os.environ, SPARK_IMAGES=f"{directory}/build", SPARK_PATIENCE="8", SPARK_ROOT=directory)
+        environment = dict(os.environ, SPARK_IMAGES=f"{directory}/build", SPARK_PATIENCE="8")
         test = subprocess.run([sys.executable, ROOT / "tests" / "system" / f"spark_{fault[4]}.py", "--jobs", "1", "-k", fault[5]],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
         if test.stdout.startswith("1..0"):

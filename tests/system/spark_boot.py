@@ -5,6 +5,7 @@ what was asked for."""
 import pathlib
 import re
 import sys
+import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "spark"))
 from harness import case, check, find, image, main
@@ -73,6 +74,27 @@ for kind in ("floppy", "disk", "cdrom"):
     for memory in MEGABYTES:
         for cpus in CPUS:
             boot(kind, memory, cpus)
+
+
+for kind in ("floppy", "disk", "cdrom"):
+    @case(f"{kind} in Bochs", machines=("bochs",))
+    def test_bochs(session, kind=kind):
+        with session(**{kind: image(kind)}, memory="32") as machine:
+            machine.boot()
+            check_memory(machine, 32)
+            check_paging(machine, 32)
+
+
+@case("64 GB: 3 GB are mapped, the rest is reported", machines=("qemu",))
+def test_64g(session):
+    # Memory from a sparse file: the host need not have 64 GB.
+    with tempfile.TemporaryDirectory() as directory:
+        backend = f"memory-backend-file,id=ram,size=64G,mem-path={directory}/ram,share=on"
+        with session(floppy=image("floppy"), memory="64G", extra=("-object", backend, "-machine",
+                                                                 "memory-backend=ram")) as machine:
+            machine.boot()
+            check_memory(machine, 65536)
+            check_paging(machine, 65536)
 
 
 @case("the loader's report stands on the screen")
