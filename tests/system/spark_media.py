@@ -67,6 +67,7 @@ def break_chain(name, index, value):
 for file, message in ((LOADER, "LOADER.BIN: bad FAT"), (KERNEL, "KERNEL.BIN: bad FAT chain")):
     label = file[:6]
     stops(f"{label}: FF7h in the chain is a bad cluster", message, break_chain(file, 2, BAD))
+    stops(f"{label}: FF7h in place of the last cluster", message, break_chain(file, -2, BAD))
     stops(f"{label}: the chain leads to cluster 0", message, break_chain(file, 2, 0))
     stops(f"{label}: the chain leads to cluster 1", message, break_chain(file, 2, 1))
 stops("KERNEL: the chain ends before the file does", "KERNEL.BIN: bad FAT chain", break_chain(KERNEL, 2, 0xFFF))
