@@ -14,7 +14,7 @@ from hearth import HEARTH, PATIENCE, ROOT, expect, main  # noqa: E402
 ENGINE = os.environ.get("ENGINE", "soft")
 QEMU = shutil.which("qemu-system-i386")
 DEVICES = ["-debugcon", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-no-reboot", "-display", "none"]
-# What TCG is known not to do: it checks no limits, and has no interrupt redirection.
+# What TCG is known not to do; the guests' first lines tell.
 NOT_FOR_TCG = {"limits", "vme"}
 LEFT_WITH_ZERO = 1  # isa-debug-exit: value * 2 + 1
 

@@ -1,6 +1,21 @@
-; Segment limits and rights of data accesses, the EXT bit of error codes, PG without PE. Hardware, KVM and the software CPU have
-; them; QEMU's TCG does not and fails here at number 1.
+; Segment limits and rights of data accesses, the EXT bit of error codes, PG without PE, the guard
+; of the debug registers, INT1. Hardware, KVM and the software CPU have them; QEMU's TCG does not and fails here at number 1.
 %include "guest.inc"
+
+; number, bits of DR6 that have to be set (of BD, BS and the four breakpoints)
+%macro DR6_IS 2
+        mov     eax, dr6
+        and     eax, 0x600f
+        cmp     eax, %2
+        CHECK   %1, e
+        xor     eax, eax
+        mov     dr6, eax
+%endmacro
+
+%macro DR7 1
+        mov     eax, %1
+        mov     dr7, eax
+%endmacro
 
 ; segment register, selector
 %macro SEGMENT 2
@@ -98,5 +113,29 @@ start32:
         mov     cr0, eax
         TRIED
         EXPECT  23, GP, 0
+        ; debug registers under guard
+        xor     eax, eax
+        mov     dr6, eax
+        DR7     1 << 13
+        TRY
+.guarded:
+        mov     eax, dr0
+        TRIED
+        EXPECT  30, 1, 0
+        cmp     dword [trap_eip], .guarded
+        CHECK   31, e
+        DR6_IS  32, 1 << 13                     ; and the guard is gone
+        mov     eax, dr7
+        cmp     eax, 0x400
+        CHECK   33, e
+
+        TRY
+        db      0xf1
+.after_int1:
+        nop
+        TRIED
+        EXPECT  40, 1, 0
+        cmp     dword [trap_eip], .after_int1
+        CHECK   41, e
         PASS
         GUEST_END

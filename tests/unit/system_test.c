@@ -515,9 +515,10 @@ static void autopsy_bad_cs_after_mov_cr0(void **state)
     cpu.segment[SEG_CS] = (struct segment){CODE >> 4, 0x93, 0xffff, CODE};
     cpu.rip = 0;
     cpu.idtr.limit = 0;
-    CHECK_AUTOPSY(
-        *state, &cpu, code, "#GP (general protection), error code 0x0080: it is about selector 0x80, GDT[16]",
-        "jmp far 0x0080:0x7C00", "CS: GDT[16] (selector 0x80) needs bytes up to 0x0087, the GDT limit is 0x0067");
+    CHECK_AUTOPSY(*state, &cpu, code,
+                  "#GP (general protection), error code 0x0080: it is about selector 0x80, GDT[16]",
+                  "jmp far 0x0080:0x7C00",
+                  "CS: GDT[16] (selector 0x80) needs bytes up to 0x0087, the GDT limit is 0x0067");
 }
 
 static void autopsy_kernel_not_mapped(void **state)
