@@ -30,7 +30,8 @@ struct block_device {
     const struct block_ops *ops;
     uint64_t size; /* bytes, a multiple of SECTOR_SIZE, fixed at opening */
     bool read_only;
-    char *path; /* as the user named it; freed by block_close() */
+    char *path;  /* as the user named it; freed by block_close() */
+    bool failed; /* the user has been told */
 };
 
 /* -EIO for a range that does not lie within the device, -EROFS for a write to a read-only one. */

@@ -62,7 +62,7 @@ static inline struct image *image_create(uint64_t sectors, unsigned sector_size)
 {
     static const struct block_ops ops = {"test", image_read, image_write, image_flush, NULL};
     struct image *image = calloc(1, sizeof(*image));
-    image->block = (struct block_device){.ops = &ops, .size = sectors * sector_size};
+    image->block = (struct block_device){.ops = &ops, .size = sectors * sector_size, .path = "image"};
     image->bytes = malloc(image->block.size);
     for (uint64_t i = 0; i < sectors; i++) {
         memset(image->bytes + i * sector_size, (int)i, sector_size);
