@@ -8,6 +8,7 @@
 
 #include "core/bus.h"
 #include "core/log.h"
+#include "cpu/disassemble.h"
 #include "cpu/soft/dispatch.h"
 
 bool code_create(struct code *code)
@@ -371,6 +372,24 @@ static bool block_build(struct cpu *cpu, struct block *block, uint32_t mode)
     return keep;
 }
 
+/* `-d in_asm`: a block as it was decoded. Bytes that cannot be read any more are not shown. */
+static cold void block_log(struct cpu *cpu, const struct block *block)
+{
+    uint64_t length;
+    bool writable;
+    const uint8_t *bytes = memory_at(cpu->machine->memory, block->physical, &length, &writable);
+
+    for (unsigned i = 0; bytes && i < block->count && block->ops[i].offset < length; i++) {
+        uint64_t rip = cpu->rip + block->ops[i].offset;
+        char text[96];
+
+        disassemble(bytes + block->ops[i].offset, length - block->ops[i].offset,
+                    block->mode & MODE_CODE32 ? 32 : 16, rip, text, sizeof(text));
+        log_guest(LOG_IN_ASM, "%04x:%08llx  %s", cpu->segment[SEG_CS].selector, (unsigned long long)rip,
+                  text);
+    }
+}
+
 static struct block *block_keep(struct cpu *cpu, const struct block *built)
 {
     struct code *code = &cpu->soft->code;
@@ -423,6 +442,7 @@ struct block *code_find(struct cpu *cpu, bool single)
     uint32_t mode = cpu->mode | (single ? MODE_SINGLE : 0);
     struct block **from = code->link_from;
     struct block *block = block_look(cpu, mode);
+    bool keep;
 
     code->link_from = NULL;
     if (!block) {
@@ -442,7 +462,10 @@ struct block *code_find(struct cpu *cpu, bool single)
     }
     if (block)
         block_drop(code, block);
-    if (!block_build(cpu, code->room, mode)) {
+    keep = block_build(cpu, code->room, mode);
+    if (log_wanted(LOG_IN_ASM))
+        block_log(cpu, code->room);
+    if (!keep) {
         code->room->physical = UINT64_MAX;
         return code->room;
     }

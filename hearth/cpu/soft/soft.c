@@ -227,6 +227,8 @@ static void soft_reset(struct vcpu *vcpu)
 {
     struct cpu *cpu = cpu_of(vcpu);
 
+    log_guest(LOG_RESET, "CPU %u reset; it was at %04x:%08llx, CR0 %08llx", cpu->index,
+              cpu->segment[SEG_CS].selector, (unsigned long long)cpu->rip, (unsigned long long)cpu->cr0);
     memset(cpu->gpr, 0, sizeof(cpu->gpr));
     memset(cpu->dr, 0, sizeof(cpu->dr));
     cpu->gpr[RAX] = 1; /* EDX after RESET is the signature that CPUID 1 gives in EAX */
