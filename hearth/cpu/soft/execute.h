@@ -77,24 +77,18 @@ extern op_function *const string_in[WIDTHS][3], *const string_out[WIDTHS][3];
 extern op_function *const port_in[WIDTHS][2], *const port_out[WIDTHS][2];
 
 /* The rest, one of a kind. Names end in the operand size where there are two. */
-#define SINGLE_HANDLERS(X)                                                                                   \
-    X(continue)                                                                                              \
-    X(undefined)                                                                                             \
-    X(too_long)                                                                                              \
-    X(nop)                                                                                                   \
-    X(lea_16)                                                                                                \
-    X(lea_32)                                                                                                \
-    X(lea_flat)                                                                                              \
-    X(bswap)                                                                                                 \
-    X(cmpxchg8b) X(xlat) X(salc) X(sahf) X(lahf) X(clc) X(stc) X(cmc) X(cld) X(std) X(cbw) X(cwde) X(cwd)    \
-        X(cdq) X(aaa) X(aas) X(aam) X(aad) X(daa) X(das) X(bound_16) X(bound_32) X(int) X(int3) X(int1)      \
-            X(into) X(hlt) X(cli) X(sti) X(pause) X(mov_segment_register) X(mov_segment_memory)              \
-                X(mov_register_segment) X(mov_memory_segment) X(load_far_16) X(load_far_32)                  \
-                    X(group6_register) X(group6_memory) X(group7_register) X(group7_memory) X(lar_register)  \
-                        X(lar_memory) X(lsl_register) X(lsl_memory) X(arpl_register) X(arpl_memory) X(clts)  \
-                            X(invd) X(wbinvd) X(mov_to_cr) X(mov_from_cr) X(mov_to_dr) X(mov_from_dr)        \
-                                X(wrmsr) X(rdmsr) X(rdtsc) X(rdpmc) X(cpuid) X(x87_register) X(x87_memory)   \
-                                    X(fwait)
+/* clang-format off */
+#define SINGLE_HANDLERS(X) \
+    X(continue) X(undefined) X(too_long) X(nop) X(lea_16) X(lea_32) X(lea_flat) X(bswap) \
+    X(cmpxchg8b) X(xlat) X(salc) X(sahf) X(lahf) X(clc) X(stc) X(cmc) X(cld) X(std) X(cbw) X(cwde) \
+    X(cwd) X(cdq) X(aaa) X(aas) X(aam) X(aad) X(daa) X(das) X(bound_16) X(bound_32) X(int) X(int3) \
+    X(int1) X(into) X(hlt) X(cli) X(sti) X(pause) X(mov_segment_register) X(mov_segment_memory) \
+    X(mov_register_segment) X(mov_memory_segment) X(load_far_16) X(load_far_32) X(group6_register) \
+    X(group6_memory) X(group7_register) X(group7_memory) X(lar_register) X(lar_memory) \
+    X(lsl_register) X(lsl_memory) X(arpl_register) X(arpl_memory) X(clts) X(invd) X(wbinvd) \
+    X(mov_to_cr) X(mov_from_cr) X(mov_to_dr) X(mov_from_dr) X(wrmsr) X(rdmsr) X(rdtsc) X(rdpmc) \
+    X(cpuid) X(x87_register) X(x87_memory) X(fwait)
+/* clang-format on */
 
 #define DECLARE_HANDLER(name) op_function op_##name;
 SINGLE_HANDLERS(DECLARE_HANDLER)
