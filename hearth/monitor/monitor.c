@@ -129,7 +129,7 @@ struct monitor *monitor_create(struct machine *machine, struct character_port *p
 
     monitor->machine = machine;
     monitor->port = port;
-    monitor->editor = line_create("(hearth) ", &owner);
+    monitor->editor = line_create("(qemu) ", &owner); /* scripts written for QEMU wait for this */
     port->device = monitor;
     port->receive = receive;
     port->room = room;

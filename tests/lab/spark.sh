@@ -54,7 +54,7 @@ printf 'free\r' >&3
 await 2 'spark> ' "a command over the serial line"
 await 1 'below 4 GB' "and its answer"
 printf '\001c' >&3
-await 1 '(hearth)' "the monitor"
+await 1 '(qemu)' "the monitor"
 printf 'sendkey f\rsendkey r\rsendkey e\rsendkey e\rsendkey ret\r' >&3
 await 2 'below 4 GB' "keys of the keyboard arrive"
 printf 'info registers\rinfo pic\rstop\rinfo status\rcont\rscreentext\r' >&3

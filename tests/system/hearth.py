@@ -14,7 +14,7 @@ import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HEARTH = os.environ.get("HEARTH", os.path.join(ROOT, "build", "hearth"))
-PROMPT = "(hearth) "
+PROMPT = "(qemu) "
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # Generous: a loaded machine and a sanitizer build have to make it too. No test asserts a time.
 PATIENCE = float(os.environ.get("PATIENCE", "120"))

@@ -230,7 +230,7 @@ def help_and_monitor():
         terminal.type("\x01h")
         terminal.wait("Ctrl-A: x leaves")
         terminal.type("\x01c")
-        terminal.wait("(hearth)")
+        terminal.wait("(qemu)")
         expect(not terminal.screen.alternate, "the monitor is on the ordinary screen")
         terminal.type("info status\r")
         terminal.wait("running")
@@ -251,7 +251,7 @@ def given_back_after_leaving():
 def given_back_after_quit():
     with booted() as terminal:
         terminal.type("\x01c")
-        terminal.wait("(hearth)")
+        terminal.wait("(qemu)")
         terminal.type("quit\r")
         expect(terminal.wait_end() == 0, "quit ends with status 0")
         terminal.is_given_back()
