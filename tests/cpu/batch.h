@@ -47,6 +47,7 @@ struct batch {
     uint8_t code[CODE_SIZE];
     unsigned code_used;
     bool x87;
+    bool code16; /* the code lies in a 16-bit segment */
     unsigned count;
     struct record *records; /* room for RECORDS_MOST */
 };

@@ -26,9 +26,8 @@ bool checker_run(struct checker *checker);
 /* "ok N - name: C cases", or "not ok". */
 void checker_end(struct checker *checker, const char *name, unsigned cases, unsigned differences);
 
-void integer_tests(struct checker *checker);
+void integer_tests(struct checker *checker, bool code16);
 void x87_tests(struct checker *checker);
-void code16_tests(struct checker *checker);
 void program_tests(struct checker *checker);
 void fuzz_tests(struct checker *checker);
 

@@ -48,7 +48,11 @@ int main(int argc, char **argv)
         return 1;
     }
     printf("# seed %llu, %u cases a test\n", (unsigned long long)checker->seed, checker->cases);
-    integer_tests(checker);
+    integer_tests(checker, false);
+    if (native_has_code16())
+        integer_tests(checker, true);
+    else
+        printf("# 16-bit code segments: skipped, modify_ldt() is not to be had here\n");
     x87_tests(checker);
     printf("1..%u\n", checker->tests);
     printf("# %llu cases, %u of %u tests failed\n", (unsigned long long)checker->total_cases,

@@ -4,13 +4,16 @@
 
 #include "form.h"
 
-enum { PREFIX_OPERAND_SIZE = 0x66, JUMP_NEAR = 0xe9, JUMP_LENGTH = 5, RM_SIB = 4, RM_DISPLACEMENT = 5 };
+enum { PREFIX_OPERAND_SIZE = 0x66, PREFIX_ADDRESS_SIZE = 0x67, JUMP_NEAR = 0xe9, JUMP_FAR = 0xea };
+enum { RM_SIB = 4, RM_DISPLACEMENT = 5, RM16_DISPLACEMENT = 6 };
+enum { JUMP_LENGTH = 5, JUMP_LENGTH16 = 8 }; /* of the jump back to the loop */
 
 struct writer {
     const struct form *form;
     struct random *random;
     struct batch *batch;
     struct variant *variant;
+    bool address16;
 };
 
 static void put(struct batch *batch, uint32_t value, unsigned size)
@@ -21,8 +24,15 @@ static void put(struct batch *batch, uint32_t value, unsigned size)
     batch->code_used += size;
 }
 
-static void put_jump_back(struct batch *batch)
+static void put_jump_back(struct batch *batch, bool code16)
 {
+    if (code16) {
+        put(batch, PREFIX_OPERAND_SIZE, 1);
+        put(batch, JUMP_FAR, 1);
+        put(batch, HARNESS_ADDRESS(harness_after), 4);
+        put(batch, USER_CODE, 2);
+        return;
+    }
     put(batch, JUMP_NEAR, 1);
     put(batch, HARNESS_ADDRESS(harness_after) - (CODE_BASE + batch->code_used + 4), 4);
 }
@@ -35,7 +45,7 @@ uint32_t code_put(struct batch *batch, const void *bytes, unsigned length)
         abort();
     memcpy(batch->code + batch->code_used, bytes, length);
     batch->code_used += length;
-    put_jump_back(batch);
+    put_jump_back(batch, false);
     return address;
 }
 
@@ -78,6 +88,18 @@ static void put_memory_operand(struct writer *writer, unsigned reg)
     put(writer->batch, displacement, mod == 1 ? 1 : 4);
 }
 
+/* Nothing is mapped where 16-bit addresses reach: what is compared is the address of the page fault. */
+static void put_memory_operand16(struct writer *writer, unsigned reg)
+{
+    unsigned mod = random_below(writer->random, 3), rm = random_below(writer->random, 8);
+
+    put(writer->batch, mod << 6 | reg << 3 | rm, 1);
+    if (mod == 1)
+        put(writer->batch, random_value(writer->random), 1);
+    else if (mod == 2 || rm == RM16_DISPLACEMENT)
+        put(writer->batch, random_value(writer->random), 2);
+}
+
 /* "/r", "/rm", "/rr", "/3", "/3m", "/3r" */
 static void put_modrm(struct writer *writer, const char *token, bool memory)
 {
@@ -86,7 +108,7 @@ static void put_modrm(struct writer *writer, const char *token, bool memory)
 
     variant->modrm_reg = reg;
     if (memory) {
-        put_memory_operand(writer, reg);
+        (writer->address16 ? put_memory_operand16 : put_memory_operand)(writer, reg);
         return;
     }
     do
@@ -116,7 +138,7 @@ static void put_token(struct writer *writer, const char *token, bool memory)
     else if (strcmp(token, "ob") == 0)
         put(batch, SCRATCH + random_below(writer->random, SCRATCH_SIZE - 4), 4);
     else if (token[0] == 'j')
-        put(batch, JUMP_LENGTH, token[1] == 'b' ? 1 : wide);
+        put(batch, batch->code16 ? JUMP_LENGTH16 : JUMP_LENGTH, token[1] == 'b' ? 1 : wide);
     else
         put(batch, strtoul(token, NULL, 16), 1);
 }
@@ -130,30 +152,51 @@ static bool wants_memory(const struct form *form, struct random *random)
     return slash[2] == 'm' || random_below(random, 2);
 }
 
+static void put_prefixes(struct writer *writer, bool memory)
+{
+    static const uint8_t overrides[] = {0x26, 0x2e, 0x36, 0x3e}; /* ES, CS, SS, DS */
+    struct batch *batch = writer->batch;
+    bool operand32 = writer->variant->width != WORD, has_size = writer->variant->width != BYTE;
+
+    if (memory && random_below(writer->random, 8) == 0)
+        put(batch, overrides[random_below(writer->random, sizeof overrides)], 1);
+    if (has_size && operand32 == batch->code16)
+        put(batch, PREFIX_OPERAND_SIZE, 1);
+    if (!batch->code16)
+        return;
+    writer->address16 = memory && random_below(writer->random, 4) == 0;
+    if ((memory && !writer->address16) || strstr(writer->form->code, "ob"))
+        put(batch, PREFIX_ADDRESS_SIZE, 1);
+}
+
 void form_encode(const struct form *form, unsigned width, struct random *random, struct batch *batch,
                  struct variant *variant)
 {
-    struct writer writer = {form, random, batch, variant};
+    struct writer writer = {form, random, batch, variant, false};
     char tokens[64], *place, *token;
     bool memory = wants_memory(form, random);
-    static const uint8_t overrides[] = {0x26, 0x2e, 0x36, 0x3e};
+    uint32_t base = batch->code16 ? CODE_BASE : 0, start;
 
     *variant = (struct variant){.code = CODE_BASE + batch->code_used,
                                 .width = width,
                                 .base = NO_REGISTER,
                                 .index = NO_REGISTER,
                                 .modrm_rm = NO_REGISTER};
-    if (memory && random_below(random, 8) == 0)
-        put(batch, overrides[random_below(random, sizeof overrides)], 1);
-    if (width == WORD)
-        put(batch, PREFIX_OPERAND_SIZE, 1);
+    if (batch->code16) { /* the way there */
+        put(batch, JUMP_FAR, 1);
+        put(batch, batch->code_used + 6, 4);
+        put(batch, CODE16, 2);
+    }
+    start = batch->code_used;
+    put_prefixes(&writer, memory);
     strcpy(tokens, form->code);
     for (token = strtok_r(tokens, " ", &place); token; token = strtok_r(NULL, " ", &place))
         put_token(&writer, token, memory);
-    variant->length = CODE_BASE + batch->code_used - variant->code;
+    variant->length = batch->code_used - start;
+    variant->instruction = CODE_BASE + start;
 
-    put_jump_back(batch);
-    variant->target = CODE_BASE + batch->code_used;
-    put(batch, 0xd5f7, 2); /* not ebp: the trace of a branch that was taken */
-    put_jump_back(batch);
+    put_jump_back(batch, batch->code16);
+    variant->target = CODE_BASE + batch->code_used - base;
+    put(batch, 0xd5f7, 2); /* not ebp (bp): the trace of a branch that was taken */
+    put_jump_back(batch, batch->code16);
 }

@@ -61,8 +61,9 @@ extern const unsigned forms_count;
 /* A form as it came out: one encoding of it. */
 enum { NO_REGISTER = 8 };
 struct variant {
-    uint32_t code, length; /* address, and bytes of the instruction */
-    unsigned width;        /* operand size in bytes */
+    uint32_t code; /* where a record is to go: the instruction, or the jump to its 16-bit segment */
+    uint32_t instruction, length;
+    unsigned width; /* operand size in bytes */
     bool memory;
     uint8_t modrm_reg, modrm_rm; /* register numbers in ModRM, in encoding order */
     uint8_t base, index;         /* of the address, or NO_REGISTER */
