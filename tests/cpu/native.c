@@ -17,7 +17,7 @@
 
 #include "batch.h"
 
-#define TRAMPOLINE_BASE 0x00270000 /* saved RSP, then the way back */
+#define TRAMPOLINE_BASE 0x6f000000 /* saved RSP, then the way back */
 enum { TRAMPOLINE_BACK32 = 16, TRAMPOLINE_BACK64 = 32, PAGE = 4096 };
 
 void native_enter(uint32_t eip);
@@ -28,12 +28,12 @@ __asm__(".intel_syntax noprefix\n"
         ".globl native_enter, native_return\n"
         "native_enter:\n"
         "push rbx\n push rbp\n push r12\n push r13\n push r14\n push r15\n"
-        "mov qword ptr ds:[0x00270000], rsp\n"
+        "mov qword ptr ds:[0x6f000000], rsp\n"
         "mov eax, 0x2b\n mov ds, eax\n mov es, eax\n"
         "push 0x23\n push rdi\n"
         "rex.W retf\n"
         "native_return:\n"
-        "mov rsp, qword ptr ds:[0x00270000]\n"
+        "mov rsp, qword ptr ds:[0x6f000000]\n"
         "push 0x202\n" /* POPF may have left AC */
         "popfq\n"
         "pop r15\n pop r14\n pop r13\n pop r12\n pop rbp\n pop rbx\n"

@@ -468,7 +468,7 @@ static op_function *opcodes_0f_80(struct decoder *d, uint8_t opcode)
     }
     if (opcode >= 0xc8 && opcode <= 0xcf) {
         d->op->base = decode_register(opcode & 7, 2);
-        return op_bswap;
+        return d->wide ? op_bswap : op_bswap_16;
     }
     switch (opcode) {
     case 0xa0: return push_segment_name(d, SEG_FS);

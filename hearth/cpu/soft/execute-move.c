@@ -76,6 +76,13 @@ const struct op *op_bswap(struct cpu *cpu, const struct op *op)
     NEXT;
 }
 
+/* Undefined in the manual; processors answer 0. */
+const struct op *op_bswap_16(struct cpu *cpu, const struct op *op)
+{
+    REG16(op->base) = 0;
+    NEXT;
+}
+
 const struct op *op_xlat(struct cpu *cpu, const struct op *op)
 {
     MAY_FAULT;
