@@ -54,6 +54,7 @@ int main(int argc, char **argv)
     else
         printf("# 16-bit code segments: skipped, modify_ldt() is not to be had here\n");
     x87_tests(checker);
+    program_tests(checker);
     fuzz_tests(checker);
     printf("1..%u\n", checker->tests);
     printf("# %llu cases, %u of %u tests failed\n", (unsigned long long)checker->total_cases,

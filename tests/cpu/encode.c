@@ -14,6 +14,7 @@ struct writer {
     struct batch *batch;
     struct variant *variant;
     bool address16;
+    bool absolute; /* memory operands at a fixed address */
 };
 
 static void put(struct batch *batch, uint32_t value, unsigned size)
@@ -55,7 +56,8 @@ static void put_memory_operand(struct writer *writer, unsigned reg)
     enum { ABSOLUTE, BASE8, BASE32, SIB8, SIB32, INDEX_ONLY, KINDS };
     struct variant *variant = writer->variant;
     struct random *random = writer->random;
-    unsigned kind = random_below(random, KINDS), mod = kind == BASE8 || kind == SIB8 ? 1 : 2;
+    unsigned kind = writer->absolute ? ABSOLUTE : random_below(random, KINDS),
+             mod = kind == BASE8 || kind == SIB8 ? 1 : 2;
     uint32_t displacement = random_value(random);
 
     variant->memory = true;
@@ -169,12 +171,31 @@ static void put_prefixes(struct writer *writer, bool memory)
         put(batch, PREFIX_ADDRESS_SIZE, 1);
 }
 
+static void put_instruction(struct writer *writer)
+{
+    bool memory = wants_memory(writer->form, writer->random);
+    char tokens[64], *place, *token;
+
+    put_prefixes(writer, memory);
+    strcpy(tokens, writer->form->code);
+    for (token = strtok_r(tokens, " ", &place); token; token = strtok_r(NULL, " ", &place))
+        put_token(writer, token, memory);
+}
+
+void form_append(const struct form *form, unsigned width, struct random *random, struct batch *batch)
+{
+    struct variant variant = {
+        .width = width, .base = NO_REGISTER, .index = NO_REGISTER, .modrm_rm = NO_REGISTER};
+    struct writer writer = {
+        .form = form, .random = random, .batch = batch, .variant = &variant, .absolute = true};
+
+    put_instruction(&writer);
+}
+
 void form_encode(const struct form *form, unsigned width, struct random *random, struct batch *batch,
                  struct variant *variant)
 {
-    struct writer writer = {form, random, batch, variant, false};
-    char tokens[64], *place, *token;
-    bool memory = wants_memory(form, random);
+    struct writer writer = {.form = form, .random = random, .batch = batch, .variant = variant};
     uint32_t base = batch->code16 ? CODE_BASE : 0, start;
 
     *variant = (struct variant){.code = CODE_BASE + batch->code_used,
@@ -188,10 +209,7 @@ void form_encode(const struct form *form, unsigned width, struct random *random,
         put(batch, CODE16, 2);
     }
     start = batch->code_used;
-    put_prefixes(&writer, memory);
-    strcpy(tokens, form->code);
-    for (token = strtok_r(tokens, " ", &place); token; token = strtok_r(NULL, " ", &place))
-        put_token(&writer, token, memory);
+    put_instruction(&writer);
     variant->length = batch->code_used - start;
     variant->instruction = CODE_BASE + start;
 

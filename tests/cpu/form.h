@@ -77,6 +77,8 @@ struct variant {
 /* Appends one encoding to the batch's code. */
 void form_encode(const struct form *form, unsigned width, struct random *random, struct batch *batch,
                  struct variant *variant);
+/* The same without the jump back, memory operands in the middle of the scratch memory: a piece of a program. */
+void form_append(const struct form *form, unsigned width, struct random *random, struct batch *batch);
 /* Bytes as they are, followed by the jump back to the loop; answers their address. */
 uint32_t code_put(struct batch *batch, const void *bytes, unsigned length);
 /* Fills in one record for this variant. */
