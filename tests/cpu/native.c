@@ -31,7 +31,7 @@ __asm__(".intel_syntax noprefix\n"
         "mov qword ptr ds:[0x6f000000], rsp\n"
         "mov eax, 0x2b\n mov ds, eax\n mov es, eax\n"
         "push 0x23\n push rdi\n"
-        "rex.W retf\n"
+        ".byte 0x48, 0xcb\n" /* a far return of 64 bits, which assemblers name differently */
         "native_return:\n"
         "mov rsp, qword ptr ds:[0x6f000000]\n"
         "push 0x202\n" /* POPF may have left AC */
