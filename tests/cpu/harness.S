@@ -96,6 +96,7 @@ kernel_vectors:                         /* 16 bytes each */
         .endr
 
         /* vector, error, EIP, CS, EFLAGS, ESP, SS */
+        .set    faulted_address, HARNESS_BASE + (harness_faulted - harness_start)
 faulted:
         pushad
         cld
@@ -117,7 +118,8 @@ faulted:
         mov     SAVE(ESP), eax
         mov     eax, cr2
         mov     SAVE(CR2), eax
-        mov     dword ptr [esp + 40], HARNESS_BASE + (harness_faulted - harness_start)
+        mov     eax, offset faulted_address
+        mov     dword ptr [esp + 40], eax
         mov     dword ptr [esp + 44], USER_CODE
         mov     dword ptr [esp + 48], 0x202
         add     esp, 40
