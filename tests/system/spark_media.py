@@ -239,7 +239,7 @@ refused("across the page tables", OVERWRITE, data_at(0x104F80, memsz=0x1000))
 refused("on video memory", NOT_RAM, data_at(0xB8000))
 refused("on the BIOS", NOT_RAM, data_at(0xF0000))
 refused("where there is no RAM", NOT_RAM, data_at(0x10000000))
-refused("across the end of RAM", NOT_RAM, data_at(0xFDF000, memsz=0x3000))
+refused("across the end of RAM", NOT_RAM, data_at(0xFC0000, memsz=0x60000))
 refused("an entry outside of every segment", "its entry is in no segment that is code", entry=0x40000)
 refused("an entry in a segment that is not code", "its entry is in no segment that is code",
         [dict(address=0x30400, data=b"\xeb\xfe", flags=elf.PF_R)])
