@@ -62,6 +62,7 @@ extern const uint8_t kernel_start[], kernel_done[], kernel_vectors[], kernel_fin
 bool native_open(void);
 bool native_has_code16(void);
 void native_run(struct batch *batch);
+void native_close(void);
 
 bool guest_open(void);
 /* False if the guest did not come to its end; the line that says why is printed. */

@@ -35,6 +35,16 @@ static struct checker *checker_make(int argc, char **argv)
     return checker;
 }
 
+static int checker_destroy(struct checker *checker)
+{
+    bool failed = checker->failures != 0;
+
+    free(checker->native);
+    free(checker->guest);
+    free(checker);
+    return failed;
+}
+
 int main(int argc, char **argv)
 {
     struct checker *checker = checker_make(argc, argv);
@@ -61,5 +71,6 @@ int main(int argc, char **argv)
            checker->failures, checker->tests);
     if (!checker->self)
         guest_close();
-    return checker->failures != 0;
+    native_close();
+    return checker_destroy(checker);
 }

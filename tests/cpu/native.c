@@ -115,6 +115,15 @@ bool native_open(void)
     return true;
 }
 
+void native_close(void)
+{
+    stack_t stack = {.ss_flags = SS_DISABLE}, old;
+
+    sigaltstack(NULL, &old);
+    sigaltstack(&stack, NULL);
+    free(old.ss_sp);
+}
+
 bool native_has_code16(void)
 {
     struct user_desc segment = {.entry_number = 0, .base_addr = CODE_BASE, .limit = 0xffff, .contents = 2};
