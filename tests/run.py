@@ -111,10 +111,10 @@ def build(totals):
                                            "build/clang/hearth"]))
     else:
         skip(totals, "build with clang", "clang is not installed")
-    if has("clang-format") and os.path.isdir(".git"):
+    if has("clang-format") and has("git") and os.path.isdir(".git"):
         steps.append(("code format", ["make", "-s", "check-format"]))
     else:
-        skip(totals, "code format", "clang-format is not installed, or this is no git checkout")
+        skip(totals, "code format", "clang-format or git is not installed, or this is no git checkout")
     for name, command in steps:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode:
