@@ -62,7 +62,6 @@ static bool mnemonic_left_out(ZydisMnemonic mnemonic)
     case ZYDIS_MNEMONIC_CMPSB: /* which operand faults first */
     case ZYDIS_MNEMONIC_CMPSW:
     case ZYDIS_MNEMONIC_CMPSD:
-    case ZYDIS_MNEMONIC_ARPL:
     case ZYDIS_MNEMONIC_FNSTENV: /* the pointers */
     case ZYDIS_MNEMONIC_FNSAVE:
     case ZYDIS_MNEMONIC_INT1: return true;

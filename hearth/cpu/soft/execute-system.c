@@ -238,17 +238,19 @@ const struct op *op_arpl_register(struct cpu *cpu, const struct op *op)
     return leave(cpu, op);
 }
 
+/* The operand is written only if it changes: one that cannot be written is no fault before. */
 const struct op *op_arpl_memory(struct cpu *cpu, const struct op *op)
 {
-    struct modify modify;
+    uint64_t offset = address(cpu, op);
     uint16_t destination;
     bool changed;
 
     MAY_FAULT;
     system_need_protected(cpu);
-    destination = modify_begin(cpu, op->segment, address(cpu, op), 2, &modify);
+    destination = load(cpu, op->segment, offset, 2);
     changed = system_arpl(cpu, &destination, REG16(op->reg));
-    modify_end(cpu, 2, destination, &modify);
+    if (changed)
+        store(cpu, op->segment, offset, 2, destination);
     flags_change(cpu, FLAG_ZF, changed ? FLAG_ZF : 0);
     return leave(cpu, op);
 }
