@@ -81,7 +81,7 @@ static void signals_set(struct session *session)
 
 /* ---- which engine */
 
-static const struct engine_ops *engine_choose(const struct machine_config *config)
+static const struct engine_ops *engine_of(const struct machine_config *config)
 {
     struct kvm_verdict verdict;
     if (config->accelerator == ACCEL_KVM)
@@ -91,6 +91,17 @@ static const struct engine_ops *engine_choose(const struct machine_config *confi
     kvm_judge(&verdict, false);
     warn("%s: %s", verdict.usable ? "running on KVM" : "running on the software CPU", verdict.reason);
     return verdict.usable ? &engine_kvm : &engine_soft;
+}
+
+static const struct engine_ops *engine_choose(struct machine_config *config)
+{
+    const struct engine_ops *ops = engine_of(config);
+    if (config->cpus > ops->cpus_most) {
+        warn("-smp %u: the %s engine runs %u CPU, so the guest gets that", config->cpus, ops->name,
+             ops->cpus_most);
+        config->cpus = ops->cpus_most;
+    }
+    return ops;
 }
 
 /* ---- who uses the terminal */

@@ -49,7 +49,8 @@ struct engine_abilities {
 };
 
 struct engine_ops {
-    const char *name; /* "kvm", "soft" */
+    const char *name;   /* "kvm", "soft" */
+    unsigned cpus_most; /* how many CPUs it can run */
 
     /* NULL with a one-line reason in error. */
     struct engine *(*create)(const struct engine_machine *machine, char *error, size_t error_size);

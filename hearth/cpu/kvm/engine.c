@@ -142,6 +142,7 @@ static const char *vcpu_failure(struct vcpu *vcpu)
 
 const struct engine_ops engine_kvm = {
     .name = "kvm",
+    .cpus_most = 255,
     .create = engine_create,
     .destroy = engine_destroy,
     .abilities = engine_abilities,

@@ -384,6 +384,7 @@ static const char *soft_failure(struct vcpu *vcpu)
 
 const struct engine_ops engine_soft = {
     .name = "soft",
+    .cpus_most = 1,
     .create = soft_create,
     .destroy = soft_destroy,
     .abilities = soft_abilities,
