@@ -127,7 +127,7 @@ class Qemu:
 
     def arguments(self, floppy, disk, cdrom, memory, smp, cpu, extra):
         line = [self.program, *([] if "-accel" in extra else ["-accel", "tcg"]), "-nodefaults", "-vga", "std", "-m", str(memory), "-display", "none",
-                "-no-reboot", "-serial", f"unix:{self.path}/serial,server=on,wait=off",
+                "-S", "-no-reboot", "-serial", f"unix:{self.path}/serial,server=on,wait=off",
                 "-monitor", f"unix:{self.path}/monitor,server=on,wait=off"]
         line += ["-drive", f"file={floppy},if=floppy,format=raw,snapshot=on"] if floppy else []
         line += ["-drive", f"file={disk},if=ide,format=raw,snapshot=on"] if disk else []
@@ -141,6 +141,7 @@ class Qemu:
         self.serial = Stream(connect(self.path / "serial", self.process))
         self.monitor_stream = Stream(connect(self.path / "monitor", self.process))
         self.monitor_prompt(0, self.timeout)
+        self.monitor("cont")  # -S held it: what is said before anyone listens is lost
 
     # ---- the monitor
 
@@ -273,7 +274,7 @@ class Hearth(Qemu):
     def arguments(self, floppy, disk, cdrom, memory, smp, cpu, extra):
         if smp and int(str(smp).partition(",")[0]) > self.cpus:
             raise Skip(f"hearth has {self.cpus} CPU")
-        line = [self.program, "-m", str(memory), "-display", "none", "-no-reboot",
+        line = [self.program, "-m", str(memory), "-display", "none", "-S", "-no-reboot",
                 "-serial", f"unix:{self.path}/serial,server=on,wait=off",
                 "-monitor", f"unix:{self.path}/monitor,server=on,wait=off"]
         line += ["-fda", self.own(floppy)] if floppy else []
