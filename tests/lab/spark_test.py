@@ -11,15 +11,21 @@ BUILD = os.path.join(lab.ROOT, "build")
 FIRMWARE = ["bios-256k.bin", "vgabios-stdvga.bin"]
 
 
-def files():
-    places = {os.path.join(lab.ROOT, "tests", "lab", "spark.sh"): "/spark.sh"}
-    for name in ("hearth", "spark.img", "spark-disk.img", "spark.iso"):
-        places[os.path.join(BUILD, name)] = f"/build/{name}"
+def firmware():
+    places = {}
     for name in FIRMWARE:
         found = [path for folder in ("seabios", "qemu") for path in glob.glob(f"/usr/share/{folder}/{name}")]
         if not found:
             raise lab.Unavailable(f"no {name}: sudo apt-get install seabios")
         places[found[0]] = f"/usr/share/seabios/{name}"
+    return places
+
+
+def files():
+    places = dict(firmware())
+    places[os.path.join(lab.ROOT, "tests", "lab", "spark.sh")] = "/spark.sh"
+    for name in ("hearth", "spark.img", "spark-disk.img", "spark.iso"):
+        places[os.path.join(BUILD, name)] = f"/build/{name}"
     return places
 
 
@@ -51,4 +57,5 @@ def main():
         sys.exit(lab.skip_all(why))
 
 
-main()
+if __name__ == "__main__":
+    main()
