@@ -64,18 +64,20 @@ static const char *const names[] = {"edi", "esi",   "ebp", "-",      "ebx", "edx
 enum { OUTCOME_FLAGS = 8, OUTCOME_VECTOR = 10, OUTCOME_ERROR = 12, OUTCOME_CR2 = 13, OUTCOME_WORDS = 14 };
 
 /* What of the outcome counts: not ESP in PUSHA's place; error code and CR2 only where an exception has them. */
-static uint32_t outcome_mask(unsigned word, uint32_t vector, uint32_t undefined)
+static uint32_t outcome_mask(unsigned word, const struct outcome *native, uint32_t undefined)
 {
-    enum { ERROR_FETCH = 1 << 4 }; /* only with NX */
+    enum { ERROR_PRESENT = 1 << 0, ERROR_FETCH = 1 << 4 /* only with NX */ };
+    /* the guest's kernel pages are there, though not for the user; the host has nothing at these addresses */
+    bool in_kernel = native->cr2 >= KERNEL_BASE && native->cr2 < KERNEL_PAGES;
 
     if (word == ESP_UNUSED)
         return 0;
     if (word == OUTCOME_FLAGS)
         return ~(undefined | FLAG_RF);
     if (word == OUTCOME_ERROR)
-        return ~(uint32_t)ERROR_FETCH;
+        return ~(uint32_t)(ERROR_FETCH | (in_kernel ? ERROR_PRESENT : 0));
     if (word == OUTCOME_CR2)
-        return vector == VECTOR_PF ? UINT32_MAX : 0;
+        return native->vector == VECTOR_PF ? UINT32_MAX : 0;
     return UINT32_MAX;
 }
 
@@ -99,7 +101,7 @@ static void case_print(const struct record *native, const struct record *guest, 
             printf(" %s %x", names[i], native->gpr[i]);
     printf("\n");
     for (unsigned i = 0; i < OUTCOME_WORDS; i++)
-        if ((a[i] ^ b[i]) & outcome_mask(i, native->out.vector, undefined))
+        if ((a[i] ^ b[i]) & outcome_mask(i, &native->out, undefined))
             printf("#   %s: native %x, guest %x\n", names[i], a[i], b[i]);
     if (native->out.vector == NO_VECTOR && (native->out.flags ^ guest->out.flags) & ~undefined)
         printf("#   flags differ in %x\n", (native->out.flags ^ guest->out.flags) & ~undefined);
@@ -138,7 +140,7 @@ bool record_agrees(const struct record *native, const struct record *guest, uint
                 (!x87 || x87_agrees(native->x87_out, guest->x87_out));
 
     for (unsigned i = 0; i < OUTCOME_WORDS; i++)
-        same = same && !((a[i] ^ b[i]) & outcome_mask(i, native->out.vector, undefined));
+        same = same && !((a[i] ^ b[i]) & outcome_mask(i, &native->out, undefined));
     if (!same && print)
         case_print(native, guest, undefined, x87, code, length);
     return same;

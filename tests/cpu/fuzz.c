@@ -149,15 +149,9 @@ static bool wraps(const struct outcome *paged, const struct outcome *limited)
            (limited->vector == VECTOR_GP || limited->vector == VECTOR_SS);
 }
 
-/* The guest's kernel pages are there, though not for the user; the host has nothing at these addresses. */
-static bool in_kernel(const struct outcome *native)
-{
-    return native->vector == VECTOR_PF && native->cr2 >= KERNEL_BASE && native->cr2 < KERNEL_PAGES;
-}
-
 static bool excused(const struct outcome *native, const struct outcome *guest)
 {
-    return wraps(native, guest) || wraps(guest, native) || in_kernel(native);
+    return wraps(native, guest) || wraps(guest, native);
 }
 
 /* Answers how many differed. */
