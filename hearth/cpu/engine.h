@@ -17,6 +17,7 @@
 #include "core/bus.h"
 #include "core/clock.h"
 #include "core/memory.h"
+#include "core/message.h"
 #include "cpu/state.h"
 
 struct engine;
@@ -32,6 +33,9 @@ struct engine_machine {
     bool no_irqchip; /* kernel-irqchip=off: kvm leaves PIC, APICs and PIT to the machine; allows one CPU */
     /* Interrupt acknowledge: the 8259A pair's vector for an INTR that is high. The engine holds the lock. */
     uint8_t (*acknowledge)(void *opaque);
+    /* Where abilities.lapic: a local APIC has had the EOI of a level-triggered interrupt: the IOAPIC wants to know. The
+     * engine holds the lock. May be NULL. */
+    void (*end_of_interrupt)(void *opaque, uint8_t vector);
     void *opaque;
 };
 
@@ -46,6 +50,7 @@ enum run_result {
 struct engine_abilities {
     bool irqchip; /* it has the 8259As, IOAPIC and local APICs itself: lines go to irqchip_set() */
     bool pit;     /* it has the 8254 and port 61h itself */
+    bool lapic;   /* without irqchip: each vCPU has a local APIC; an IOAPIC speaks to them by message() */
 };
 
 struct engine_ops {
@@ -66,6 +71,8 @@ struct engine_ops {
     /* The INTR pin, from the 8259A. Unused where abilities.irqchip. */
     void (*interrupt)(struct vcpu *vcpu, bool level);
     void (*nmi)(struct vcpu *vcpu);
+    /* Where abilities.lapic: delivers it to the local APICs that it is meant for. An ExtINT is a claim on interrupt(). */
+    void (*message)(struct engine *engine, const struct interrupt_message *message);
     /* Where abilities.irqchip: drives a global system interrupt 0 to 23. 0 to 15 reach 8259A and IOAPIC both, 0 the
      * IOAPIC's pin 2 as on every PC (irq0-override in the tables of the firmware). Any thread. */
     void (*irqchip_set)(struct engine *engine, int gsi, bool level);

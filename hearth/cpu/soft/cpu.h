@@ -72,6 +72,7 @@ struct segment_window {
 };
 
 struct cpu;
+struct lapic;
 struct soft;
 
 /*
@@ -110,7 +111,6 @@ struct cpu {
     struct table_register gdtr, idtr;
     uint64_t cr0, cr2, cr3, cr4, cr8, efer;
     uint64_t dr[8];
-    uint64_t apic_base;
     uint64_t pat; /* MSR 277h; 0007040600070406h after reset */
     bool halted, shutdown;
     bool single;       /* one instruction at a time now: TF, a shadow, breakpoints */
@@ -155,6 +155,7 @@ struct cpu {
     uint64_t instructions; /* retired, counted a block at a time */
     unsigned index;
     struct soft *soft;
+    struct lapic *lapic; /* lapic.h */
     const struct engine_machine *machine;
     uint64_t tsc_offset;        /* TSC = clock_now() + this */
     uint64_t memory_generation; /* of the map that the TLBs were filled from */
