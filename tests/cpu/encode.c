@@ -160,7 +160,8 @@ static void put_prefixes(struct writer *writer, bool memory)
     struct batch *batch = writer->batch;
     bool operand32 = writer->variant->width != WORD, has_size = writer->variant->width != BYTE;
 
-    if (memory && random_below(writer->random, 8) == 0)
+    /* a jump through CS: would take its target out of whatever code lies there */
+    if (memory && random_below(writer->random, 8) == 0 && writer->form->needs != TARGET)
         put(batch, overrides[random_below(writer->random, sizeof overrides)], 1);
     if (has_size && operand32 == batch->code16)
         put(batch, PREFIX_OPERAND_SIZE, 1);
