@@ -86,7 +86,8 @@ packages_for_build() {
 packages_for_tests() {
     packages_for_build
     packages_need "$(header cmocka.h)"      libcmocka-dev libcmocka-devel cmocka cmocka-dev
-    packages_need "command -v python3"      python3-minimal python3 python python3
+    packages_need "python3 -c 'import argparse, concurrent.futures, pty, select, socket, tempfile'" \
+        python3 python3 python python3
     packages_need "command -v clang"        clang clang clang clang
     packages_need "command -v clang-format" clang-format clang-tools-extra clang clang-extra-tools
     packages_need "command -v qemu-system-x86_64" qemu-system-x86 qemu-system-x86-core qemu-system-x86 \
