@@ -44,6 +44,8 @@ struct firmware_description {
     uint64_t disk_sizes[4];     /* bytes of the IDE disks, 0 where there is none or a CD-ROM drive */
     bool cdrom[4];              /* which of the four IDE drives are CD-ROM drives */
     const struct firmware *vga; /* NULL without a display adapter */
+    bool apic;                  /* the engine has local APICs and an IOAPIC */
+    bool serial[2];             /* COM1, COM2 */
 };
 
 /* Fills fw_cfg and the CMOS cells (through set_cell, which is the clock chip's); again, with -boot once, at a reset. */

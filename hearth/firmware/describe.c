@@ -4,6 +4,7 @@
  * Sources: SeaBIOS, docs/Runtime_config and docs/Memory_Model; QEMU, docs/specs/fw_cfg; for the cells that firmware does
  * not read but guests do, the IBM AT's BIOS as in the "CMOS" list of Ralf Brown.
  */
+#include "firmware/acpi.h"
 #include "firmware/bios.h"
 
 #include <endian.h>
@@ -184,12 +185,25 @@ static void describe_boot_order(struct fwcfg *fwcfg, const char *letters,
     free(text);
 }
 
+static void describe_tables(struct fwcfg *fwcfg, const struct firmware_description *machine)
+{
+    struct acpi acpi;
+    acpi_build(&acpi, &(struct acpi_description){
+                          .cpus = machine->cpus,
+                          .apic = machine->apic,
+                          .screen = machine->vga != NULL,
+                          .serial = {machine->serial[0], machine->serial[1]},
+                          .pci_memory = (uint32_t)firmware_ram_below_4g(machine->ram_size),
+                      });
+    acpi_publish(&acpi, fwcfg);
+    acpi_free(&acpi);
+    fwcfg_add_number(fwcfg, FWCFG_IRQ0_OVERRIDE, 1, machine->apic);
+}
+
 void firmware_describe(const struct firmware_description *machine, struct fwcfg *fwcfg,
                        void (*set_cell)(void *opaque, unsigned cell, uint8_t value), void *opaque)
 {
     static const uint8_t wait_for_ever[4] = {0xff, 0xff, 0xff, 0xff};
-    /* Which sleeping states SeaBIOS's ACPI tables offer, bit 7, and their SLP_TYP: S5 alone. */
-    static const uint8_t system_states[6] = {0x80, 0, 0, 0, 0, 0x80};
     const struct cmos cmos = {set_cell, opaque};
     const char *letters = machine->boot_order ? machine->boot_order : "cad";
 
@@ -206,7 +220,7 @@ void firmware_describe(const struct firmware_description *machine, struct fwcfg 
     fwcfg_add_number(fwcfg, FWCFG_CPUS_MOST, 2, machine->cpus_most);
     fwcfg_add_number(fwcfg, FWCFG_BOOT_MENU, 2, machine->boot_menu);
     fwcfg_add_file(fwcfg, "etc/boot-fail-wait", wait_for_ever, sizeof(wait_for_ever));
-    fwcfg_add_file(fwcfg, "etc/system-states", system_states, sizeof(system_states));
+    describe_tables(fwcfg, machine);
     if (machine->vga)
         fwcfg_add_file(fwcfg, "pci1234,1111.rom", machine->vga->image, machine->vga->size);
 }

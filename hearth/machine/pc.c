@@ -288,6 +288,8 @@ static void describe(struct pc *pc)
         .boot_menu = pc->config->boot_menu,
         .floppy_types = {floppies >> 4, floppies & 0xf},
         .vga = pc->vga ? &pc->vga_rom : NULL,
+        .apic = pc->ops->abilities(pc->engine)->irqchip,
+        .serial = {pc->uart[0] != NULL, pc->uart[1] != NULL},
     };
     for (unsigned i = 0; i < IDE_DRIVES; i++) {
         description.cdrom[i] = pc->disk[i] && pc->config->ide[i].cdrom;

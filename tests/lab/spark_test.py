@@ -37,6 +37,7 @@ TESTS = [
     boots("floppy", "-accel kvm -fda /build/spark.img"),
     boots("disk", "-accel kvm -hda /build/spark-disk.img"),
     boots("CD", "-accel kvm -cdrom /build/spark.iso -boot d"),
+    boots("two CPUs", "-accel kvm -smp 2 -fda /build/spark.img"),
     boots("without the kernel's chips", "-accel kvm,kernel-irqchip=off -fda /build/spark.img"),
     lab.Test("-accel auto takes KVM",
              "echo quit | /build/hearth -display none -monitor stdio 2>&1 | grep 'running on KVM: kvm_amd, '"),
