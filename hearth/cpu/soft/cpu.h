@@ -11,7 +11,9 @@
  *   segments.c   descriptors, segment loads, far JMP/CALL/RET, call gates
  *   interrupts.c delivery of exceptions and interrupts through IVT, IDT and task gates; IRET; v86
  *   task.c       task switch, TSS
- *   system.c     MOV CR/DR, LGDT..., CPUID, MSRs, CLI/STI/HLT and the privileged rest
+ *   system.c     MOV CR/DR, LGDT..., CLI/STI/HLT and the privileged rest
+ *   fast.c       SYSCALL, SYSENTER and their ways back, SWAPGS
+ *   identify.c   CPUID, by the lists in features.h; msr.c the model-specific registers
  *   x87.c        the FPU; x87-state.c its environment and images, x87-host.c its arithmetic
  *   autopsy.c    the record of exceptions, told to people (also used by the kvm engine: cpu/autopsy.h)
  *
@@ -86,6 +88,16 @@ struct tlb_origin {
 
 enum { EXCEPTION_RECORDS = 6 };
 
+/* Model-specific registers that have no place of their own: msr.c. FS and GS bases are in segment[]. */
+enum { MTRRS_FIXED = 11, MTRRS_VARIABLE = 8 };
+struct msrs {
+    uint64_t pat; /* 277h; 0007040600070406h after reset */
+    uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux;
+    uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+    uint64_t misc_enable, debug_control, hardware_configuration, system_configuration;
+    uint64_t mtrr_default, mtrr_fixed[MTRRS_FIXED], mtrr_variable[2 * MTRRS_VARIABLE];
+};
+
 struct cpu {
     /* Hot: what handlers touch all the time. */
     uint64_t gpr[GPR_COUNT]; /* first: operations name registers by byte offset in here */
@@ -111,7 +123,8 @@ struct cpu {
     struct table_register gdtr, idtr;
     uint64_t cr0, cr2, cr3, cr4, cr8, efer;
     uint64_t dr[8];
-    uint64_t pat; /* MSR 277h; 0007040600070406h after reset */
+    uint64_t pdpte[4]; /* PAE paging: loaded by MOV CR3 and its like, used by every walk */
+    struct msrs msr;
     bool halted, shutdown;
     bool single;       /* one instruction at a time now: TF, a shadow, breakpoints */
     bool step_skipped; /* the instruction under way delivered a software interrupt: no trap after it */
@@ -176,6 +189,30 @@ static inline bool in_protected_mode(const struct cpu *cpu)
     return (cpu->cr0 & CR0_PE) && !(cpu->rflags & FLAG_VM);
 }
 
+/* IA-32e mode is on: 64-bit gates, TSS and descriptors, 4-level paging; code is 64-bit or compatibility. */
+static inline bool in_long_mode(const struct cpu *cpu)
+{
+    return cpu->efer & EFER_LMA;
+}
+
+/* Does this code segment, loaded now, hold 64-bit code? */
+static inline bool in_64bit_code(const struct cpu *cpu)
+{
+    return in_long_mode(cpu) && (cpu->segment[SEG_CS].rights & RIGHTS_L);
+}
+
+/* Bits 63 to 47 are equal. */
+static inline bool canonical(uint64_t linear)
+{
+    return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
+}
+
+/* A linear address that the CPU makes by itself (descriptor tables, TSS), by the width of the mode. */
+static inline uint64_t system_linear(const struct cpu *cpu, uint64_t linear)
+{
+    return in_long_mode(cpu) ? linear : (uint32_t)linear;
+}
+
 /* ---- faults: interrupts.c ---- */
 
 /* Raises an exception for the instruction under way; does not return. fault_error() pushes an error code. */
@@ -199,8 +236,8 @@ void interrupt_return(struct cpu *cpu, unsigned size);
 /* ---- paging.c ---- */
 
 /*
- * Translates for a data or code access at the given privilege; fills the TLB; raises #PF. Answers the physical
- * address. The host pointer, or NULL for MMIO and holes, goes to *host; NULL also for a write to ROM.
+ * Translates for a data or code access at the given privilege; fills the TLB; raises #PF, and #GP(0) for an address
+ * that is not canonical (callers that owe #SS look at that before). Answers the physical address. The host pointer, or NULL for MMIO and holes, goes to *host; NULL also for a write to ROM.
  */
 uint64_t paging_translate(struct cpu *cpu, uint64_t linear, enum access access, bool user, uint8_t **host);
 /* The same without side effects or faults, for the monitor and the autopsy. False where nothing is mapped. */
@@ -261,6 +298,9 @@ void task_switch(struct cpu *cpu, uint16_t selector, uint64_t descriptor, enum t
                  uint64_t next, bool has_error, uint32_t error);
 /* The stack for a privilege level out of the current TSS. */
 void task_stack(struct cpu *cpu, unsigned level, uint16_t *ss, uint32_t *esp);
+/* The same of a 64-bit TSS: RSP0 to RSP2, and IST1 to IST7. */
+uint64_t task_stack64(struct cpu *cpu, unsigned level);
+uint64_t task_stack_ist(struct cpu *cpu, unsigned ist);
 /* May CPL > IOPL (or v86) code use these ports? Checks the TSS bitmap; raises #GP(0) if not. */
 void task_check_ports(struct cpu *cpu, uint16_t port, unsigned size);
 

@@ -103,7 +103,7 @@ void system_rdmsr(struct cpu *cpu)
     system_need_ring0(cpu, "RDMSR");
     switch ((uint32_t)cpu->gpr[RCX]) {
     case MSR_TIME_STAMP_COUNTER: value = system_tsc(cpu); break;
-    case MSR_PAT: value = cpu->pat; break;
+    case MSR_PAT: value = cpu->msr.pat; break;
     case MSR_PLATFORM_ID:
     case MSR_EBL_CR_POWERON:
     case MSR_BIOS_SIGN_ID: break;
@@ -137,7 +137,7 @@ void system_wrmsr(struct cpu *cpu)
             fault_because(cpu, "WRMSR of PAT: a memory type is 2, 3 or above 7");
             fault_error(cpu, VECTOR_GP, 0);
         }
-        cpu->pat = value;
+        cpu->msr.pat = value;
         break;
     case MSR_EBL_CR_POWERON:
     case MSR_BIOS_SIGN_ID: break;

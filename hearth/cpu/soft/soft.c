@@ -242,7 +242,7 @@ static void soft_reset(struct vcpu *vcpu)
     cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->cr8 = cpu->efer = 0;
     cpu->dr[6] = RESET_DR6;
     cpu->dr[7] = RESET_DR7;
-    cpu->pat = RESET_PAT;
+    cpu->msr.pat = RESET_PAT;
     cpu->debug_pending = 0;
     cpu->delivery.active = false;
     cpu->halted = cpu->shutdown = cpu->interrupt_shadow = cpu->nmi_blocked = false;

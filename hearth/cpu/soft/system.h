@@ -13,7 +13,8 @@
 
 /* ---- tables ---- */
 
-/* LGDT, LIDT, SGDT, SIDT m16&32 at segment:offset. With 16-bit operands 24 bits of the base are loaded. */
+/* LGDT, LIDT, SGDT, SIDT m16&32 (m16&64 in 64-bit code, whatever `size`) at segment:offset. With 16-bit operands 24
+ * bits of the base are loaded. */
 void system_load_gdt(struct cpu *cpu, enum segment_name name, uint64_t offset, unsigned size);
 void system_load_idt(struct cpu *cpu, enum segment_name name, uint64_t offset, unsigned size);
 void system_store_gdt(struct cpu *cpu, enum segment_name name, uint64_t offset, unsigned size);
@@ -51,6 +52,8 @@ void system_clts(struct cpu *cpu);                 /* (*) */
 void system_invlpg(struct cpu *cpu,
                    uint64_t linear); /* (*) linear: segment base + offset, no segment check */
 void system_wbinvd(struct cpu *cpu); /* WBINVD and INVD */
+/* INVPCID; the 16-byte descriptor lies at segment:offset. (*) */
+void system_invpcid(struct cpu *cpu, uint64_t type, enum segment_name name, uint64_t offset);
 
 /* ---- identification, model-specific registers, counters ---- */
 
@@ -58,10 +61,25 @@ void system_cpuid(struct cpu *cpu);
 void system_rdmsr(struct cpu *cpu);
 void system_wrmsr(struct cpu *cpu); /* (*) */
 void system_rdtsc(struct cpu *cpu);
+void system_rdtscp(struct cpu *cpu);
 void system_rdpmc(struct cpu *cpu);
 uint64_t system_tsc(const struct cpu *cpu);
 
+/* ---- fast system calls: they set RIP as far branches do, `next` is that of the following instruction ---- */
+
+void system_syscall(struct cpu *cpu, uint64_t next); /* (*) */
+void system_sysret(struct cpu *cpu, unsigned size);  /* (*) 8 with REX.W: to 64-bit code */
+void system_sysenter(struct cpu *cpu);               /* (*) */
+void system_sysexit(struct cpu *cpu, unsigned size); /* (*) */
+void system_swapgs(struct cpu *cpu);                 /* #UD outside of 64-bit code */
+/* RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE; `size` 4 or 8. */
+uint64_t system_read_base(struct cpu *cpu, enum segment_name name);
+void system_write_base(struct cpu *cpu, enum segment_name name, uint64_t value);
+
 /* ---- flags and interrupts ---- */
+
+/* STAC and CLAC. */
+void system_alignment_flag(struct cpu *cpu, bool set);
 
 void system_cli(struct cpu *cpu);
 void system_sti(struct cpu *cpu); /* (*) sets interrupt_shadow when IF was clear */

@@ -1,0 +1,83 @@
+/*
+ * Which features CPUID tells of: the one place where each bit is switched on, by whoever makes the engine do it. A bit
+ * stands in LEAF..._FEATURES exactly if the instruction or mode behind it works.
+ * The model is that of QEMU's qemu64: an AMD family 15. Source: AMD64 APM volume 3, appendix E; SDM volume 2, CPUID.
+ */
+#ifndef SOFT_FEATURES_H
+#define SOFT_FEATURES_H
+
+#define CPUID_BIT(number) (1u << (number))
+
+/* Leaf 1, EDX; those marked (AMD) stand in leaf 80000001h, EDX, too. */
+#define FEATURE_FPU   CPUID_BIT(0) /* (AMD) */
+#define FEATURE_VME   CPUID_BIT(1) /* (AMD) */
+#define FEATURE_DE    CPUID_BIT(2) /* (AMD) */
+#define FEATURE_PSE   CPUID_BIT(3) /* (AMD) */
+#define FEATURE_TSC   CPUID_BIT(4) /* (AMD) */
+#define FEATURE_MSR   CPUID_BIT(5) /* (AMD) */
+#define FEATURE_PAE   CPUID_BIT(6) /* (AMD) */
+#define FEATURE_MCE   CPUID_BIT(7) /* (AMD) */
+#define FEATURE_CX8   CPUID_BIT(8) /* (AMD) */
+#define FEATURE_APIC  CPUID_BIT(9) /* (AMD) */
+#define FEATURE_SEP   CPUID_BIT(11)
+#define FEATURE_MTRR  CPUID_BIT(12) /* (AMD) */
+#define FEATURE_PGE   CPUID_BIT(13) /* (AMD) */
+#define FEATURE_MCA   CPUID_BIT(14) /* (AMD) */
+#define FEATURE_CMOV  CPUID_BIT(15) /* (AMD) */
+#define FEATURE_PAT   CPUID_BIT(16) /* (AMD) */
+#define FEATURE_PSE36 CPUID_BIT(17) /* (AMD) */
+#define FEATURE_CLFSH CPUID_BIT(19)
+#define FEATURE_MMX   CPUID_BIT(23) /* (AMD) */
+#define FEATURE_FXSR  CPUID_BIT(24) /* (AMD) */
+#define FEATURE_SSE   CPUID_BIT(25)
+#define FEATURE_SSE2  CPUID_BIT(26)
+#define FEATURES_AMD  0x0183f3ffu
+
+#define LEAF1_EDX_FEATURES                                                                                   \
+    (FEATURE_FPU | FEATURE_VME | FEATURE_DE | FEATURE_PSE | FEATURE_TSC | FEATURE_MSR | FEATURE_CX8 |        \
+     FEATURE_PGE | FEATURE_CMOV | FEATURE_PAT)
+
+/* Leaf 1, ECX. */
+#define FEATURE_SSE3       CPUID_BIT(0)
+#define FEATURE_SSSE3      CPUID_BIT(9)
+#define FEATURE_CX16       CPUID_BIT(13)
+#define FEATURE_PCID       CPUID_BIT(17)
+#define FEATURE_SSE41      CPUID_BIT(19)
+#define FEATURE_SSE42      CPUID_BIT(20)
+#define FEATURE_X2APIC     CPUID_BIT(21)
+#define FEATURE_MOVBE      CPUID_BIT(22)
+#define FEATURE_POPCNT     CPUID_BIT(23)
+#define FEATURE_DEADLINE   CPUID_BIT(24) /* the APIC timer's */
+#define FEATURE_XSAVE      CPUID_BIT(26)
+#define FEATURE_RDRAND     CPUID_BIT(30)
+#define FEATURE_HYPERVISOR CPUID_BIT(31)
+
+#define LEAF1_ECX_FEATURES FEATURE_HYPERVISOR
+
+/* Leaf 7, sub-leaf 0, EBX. */
+#define FEATURE_FSGSBASE CPUID_BIT(0)
+#define FEATURE_SMEP     CPUID_BIT(7)
+#define FEATURE_ERMS     CPUID_BIT(9)
+#define FEATURE_INVPCID  CPUID_BIT(10)
+#define FEATURE_SMAP     CPUID_BIT(20)
+
+#define LEAF7_EBX_FEATURES 0u
+
+/* Leaf 80000001h, ECX and EDX. */
+#define FEATURE_LAHF64  CPUID_BIT(0)
+#define FEATURE_SYSCALL CPUID_BIT(11)
+#define FEATURE_NX      CPUID_BIT(20)
+#define FEATURE_PDPE1GB CPUID_BIT(26)
+#define FEATURE_RDTSCP  CPUID_BIT(27)
+#define FEATURE_LM      CPUID_BIT(29)
+
+#define LEAF80000001_ECX_FEATURES 0u
+#define LEAF80000001_EDX_FEATURES 0u
+
+/* Leaf 0Dh: the state components that XCR0 may hold, and the bytes of them all. 0: no XSAVE. */
+#define XSAVE_COMPONENTS 0u
+#define XSAVE_SIZE       576u /* legacy area and header */
+
+enum { PHYSICAL_BITS = 40, LINEAR_BITS = 48 };
+
+#endif
