@@ -39,7 +39,9 @@ def jobs():
     for script in sorted(glob("tests/system/*_test.py") + glob("tests/guests/*_test.py")):
         found.append(Job(script, [sys.executable, script], 900))
     for script in sorted(glob("tests/system/spark_*.py")):
-        for machine in ("qemu", "hearth"):
+        machines = {"spark_compare.py": ("hearth",), "spark_build.py": ("qemu",), "spark_boot.py": ("qemu", "hearth", "bochs"),
+                    "spark_shell.py": ("qemu", "hearth", "bochs")}.get(os.path.basename(script), ("qemu", "hearth"))
+        for machine in machines:
             found.append(Job(f"{script} in {machine}", [sys.executable, script, "--machine", machine], 900))
     for program in sorted(glob("build/tests/*_test")):
         found.append(Job(program, [program], 300))

@@ -114,11 +114,10 @@ static uint64_t parse_register(struct parser *parser)
 static char operator_take(struct parser *parser, const char *operators)
 {
     const char *at = parser->at;
-    bool apart = at[0] && isspace((unsigned char)at[-1]);
     if (parser->error || !*at || !strchr(operators, *at))
         return 0;
-    if (apart && !parser->depth && !isspace((unsigned char)at[1]))
-        return 0;
+    if (!parser->depth && isspace((unsigned char)at[-1]) && !isspace((unsigned char)at[1]))
+        return 0; /* there is an at[-1]: something was read without an error */
     parser->at++;
     return *at;
 }

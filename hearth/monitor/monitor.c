@@ -31,36 +31,33 @@ static void answer_send(struct monitor *monitor, const char *text, size_t length
     }
 }
 
-/* "x/10i" is the command x with the format 10i. */
-static const char *command_split(const char *line, size_t *length, char *format, size_t format_size)
+/* "x/10i", or "x /10i" for a command that takes a format: splits off what stands behind the slash. */
+static const char *format_split(const struct command *command, const char *rest, char *format, size_t size)
 {
-    *length = strcspn(line, " \t/");
-    const char *rest = line + *length;
-    format[0] = '\0';
-    if (*rest == '/') {
-        size_t count = strcspn(++rest, " \t");
-        snprintf(format, format_size, "%.*s", (int)count, rest);
-        rest += count;
-    }
-    return rest;
+    const char *slash = rest + strspn(rest, " \t");
+    if (*slash != '/' || strncmp(command->arguments, "/FMT", 4))
+        return rest;
+    size_t count = strcspn(++slash, " \t");
+    snprintf(format, size, "%.*s", (int)count, slash);
+    return slash + count;
 }
 
 static void execute(struct monitor *monitor, const char *line, FILE *out)
 {
     struct call call = {
         .machine = monitor->machine, .out = out, .cpu = monitor->cpu, .editor = monitor->editor};
-    size_t length;
 
     while (isspace((unsigned char)*line))
         line++;
     if (!*line)
         return;
-    call.arguments = command_split(line, &length, call.format, sizeof(call.format));
+    size_t length = strcspn(line, " \t/");
     const struct command *command = command_find(commands, commands_count, line, length);
     if (!command) {
         fprintf(out, "unknown command: '%.*s'\n", (int)length, line);
         return;
     }
+    call.arguments = format_split(command, line + length, call.format, sizeof(call.format));
     call.name = command->name;
     command->run(&call);
     monitor->cpu = call.cpu;

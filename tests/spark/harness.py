@@ -302,10 +302,11 @@ class Bochs(Qemu):
         (self.path / "commands").write_text("c\n")
         (self.path / "bochsrc").write_text(self.configuration(floppy, disk, cdrom, memory, smp, cpu,
                                                               listener.getsockname()[1]))
-        # Its debugger wants a terminal; script(1) has one.
-        self.process = subprocess.Popen(
-            ["script", "-qec", "bochs -q -f bochsrc -rc commands", "/dev/null"], cwd=self.path,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+        ours, theirs = socket.socketpair()
+        self.process = subprocess.Popen(["bochs", "-q", "-f", "bochsrc", "-rc", "commands"], cwd=self.path,
+                                        stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, start_new_session=True)
+        theirs.close()
+        self.debugger = Stream(ours)
         try:
             connection, _ = listener.accept()
         except OSError:
@@ -336,13 +337,25 @@ class Bochs(Qemu):
         return "\n".join(lines) + "\n"
 
     def screen(self):
-        raise Failure("Bochs shows its screen to nobody here")
+        """The text memory, by way of Bochs' debugger, for which the machine stands a moment."""
+        file = self.path / "screen"
+        start = len(self.debugger.data)
+        self.process.send_signal(signal.SIGINT)
+        if not self.debugger.wait(r"<bochs:\d+> ", start, 20):
+            raise Failure("Bochs' debugger does not answer")
+        start = len(self.debugger.data)
+        self.debugger.send(f'writemem "{file}" 0xb8000 {ROWS * COLUMNS * 2}\n')
+        self.debugger.wait(r"<bochs:\d+> ", start, 20)
+        text = file.read_bytes()[::2].decode("latin1").replace("\0", " ")
+        self.debugger.send("c\n")
+        return [text[row * COLUMNS:(row + 1) * COLUMNS].rstrip() for row in range(ROWS)]
 
     def close(self):
-        if hasattr(self, "serial"):
-            self.serial.close()
+        for stream in ("serial", "debugger"):
+            if hasattr(self, stream):
+                getattr(self, stream).close()
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)  # script(1) and the Bochs that it started
+            self.process.kill()
             self.process.wait()
         self.process.stderr.close()
         self.directory.cleanup()

@@ -52,6 +52,7 @@ def memory_is_examined():
         # The kernel's ELF header at 30000h, read as physical and (identity-mapped) virtual memory.
         expect("0x464c457f" in monitor.run("xp/1wx 0x30000"), "ELF magic, physical")
         expect("0x464c457f" in monitor.run("x/1wx 0x30000"), "ELF magic, virtual")
+        expect(monitor.run("x /1wx 0x30000") == monitor.run("x/1wx 0x30000"), "a blank before the format")
         code = monitor.run("x/4i 0x30400")
         expect(len(code.splitlines()) == 4 and "mov esp" in code, code)
         expect("no page" in monitor.run("x/1wx 0xf0000000") or "0x" in monitor.run("x/1wx 0xf0000000"), "unmapped")
