@@ -16,6 +16,8 @@
 #define PAGE_MASK (~(uint64_t)(PAGE_SIZE - 1))
 enum { PAGE_SHIFT = 12 };
 
+/* An address that is not canonical, in long mode: #SS(0) where the instruction's operand is the stack's, else #GP(0). */
+_Noreturn void canonical_fault(struct cpu *cpu, uint64_t linear);
 /* The full check, for what the window does not answer; raises #GP(0), #SS(0) or #AC(0). */
 void segment_check(struct cpu *cpu, enum segment_name name, uint64_t offset, unsigned size, bool write);
 /* Would a write to these bytes fault? Then it does; for accesses that must not be left half done. */
@@ -46,7 +48,7 @@ always uint64_t segment_linear(struct cpu *cpu, enum segment_name name, uint64_t
 
     if (unlikely(offset + size > end))
         segment_check(cpu, name, offset, size, write);
-    return (uint32_t)(cpu->segment[name].base + offset);
+    return (cpu->window[name].base + offset) & cpu->linear_mask;
 }
 
 /* ---- linear addresses ---- */
@@ -156,19 +158,28 @@ void store_bytes(struct cpu *cpu, enum segment_name name, uint64_t offset, const
 
 /* ---- the stack, by SS.B ---- */
 
+/* Beside another operand in memory the instruction does not tell that it is the stack's address: here it is known. */
+always void stack_canonical(struct cpu *cpu, unsigned size, uint64_t pointer)
+{
+    if (size == 8 && unlikely(!canonical(pointer)))
+        segment_check(cpu, SEG_SS, pointer, size, true);
+}
+
 always void push(struct cpu *cpu, unsigned size, uint64_t value)
 {
     uint64_t pointer = (cpu->gpr[RSP] - size) & cpu->stack_mask;
 
+    stack_canonical(cpu, size, pointer);
     store(cpu, SEG_SS, pointer, size, value);
     cpu->gpr[RSP] = (cpu->gpr[RSP] & ~cpu->stack_mask & UINT32_MAX) | pointer;
 }
 
 always uint64_t pop(struct cpu *cpu, unsigned size)
 {
-    uint64_t pointer = cpu->gpr[RSP] & cpu->stack_mask;
-    uint64_t value = load(cpu, SEG_SS, pointer, size);
+    uint64_t pointer = cpu->gpr[RSP] & cpu->stack_mask, value;
 
+    stack_canonical(cpu, size, pointer);
+    value = load(cpu, SEG_SS, pointer, size);
     cpu->gpr[RSP] = (cpu->gpr[RSP] & ~cpu->stack_mask & UINT32_MAX) | ((pointer + size) & cpu->stack_mask);
     return value;
 }

@@ -159,7 +159,7 @@ static void page_remove_block(struct code *code, uint64_t address, const struct 
 /* An operation of a block that was dropped: out, to find what stands there now. */
 static const struct op *op_dropped(struct cpu *cpu, const struct op *op)
 {
-    return leave_at(cpu, op, (cpu->rip + op->offset) & UINT32_MAX, 0);
+    return leave_at(cpu, op, (cpu->rip + op->offset) & cpu->linear_mask, 0);
 }
 
 static void block_drop(struct code *code, struct block *block)
@@ -299,7 +299,7 @@ struct fetch {
 
 static void fetch_translate(struct cpu *cpu, uint64_t rip, struct fetch *fetch)
 {
-    uint64_t linear = (uint32_t)(cpu->segment[SEG_CS].base + rip);
+    uint64_t linear = (cpu->window[SEG_CS].base + rip) & cpu->linear_mask;
     uint8_t *host;
 
     if (rip >= cpu->code_end) {
@@ -333,7 +333,7 @@ static bool decode_crossing(struct cpu *cpu, struct block *block, const struct f
     struct fetch second;
     unsigned more;
 
-    fetch_translate(cpu, (cpu->rip + first->size) & UINT32_MAX, &second);
+    fetch_translate(cpu, (cpu->rip + first->size) & cpu->linear_mask, &second);
     page_watch(cpu, second.physical);
     fetch_copy(cpu, first, bytes, size);
     more = second.size < INSTRUCTION_BYTES ? second.size : INSTRUCTION_BYTES;
@@ -384,7 +384,10 @@ static cold void block_log(struct cpu *cpu, const struct block *block)
         char text[96];
 
         disassemble(bytes + block->ops[i].offset, length - block->ops[i].offset,
-                    block->mode & MODE_CODE32 ? 32 : 16, rip, text, sizeof(text));
+                    block->mode & MODE_CODE64   ? 64
+                    : block->mode & MODE_CODE32 ? 32
+                                                : 16,
+                    rip, text, sizeof(text));
         log_guest(LOG_IN_ASM, "%04x:%08llx  %s", cpu->segment[SEG_CS].selector, (unsigned long long)rip,
                   text);
     }
@@ -412,7 +415,7 @@ static struct block *block_keep(struct cpu *cpu, const struct block *built)
 
 static struct block *block_look(struct cpu *cpu, uint32_t mode)
 {
-    uint64_t linear = (uint32_t)(cpu->segment[SEG_CS].base + cpu->rip);
+    uint64_t linear = (cpu->window[SEG_CS].base + cpu->rip) & cpu->linear_mask;
     const struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
     uint64_t physical = entry->physical | (linear & ~PAGE_MASK);
     struct block *block;
@@ -432,7 +435,7 @@ static bool second_page_stands(struct cpu *cpu, const struct block *block)
 
     if (!block->crosses)
         return true;
-    fetch_translate(cpu, (cpu->rip + first_part(block)) & UINT32_MAX, &second);
+    fetch_translate(cpu, (cpu->rip + first_part(block)) & cpu->linear_mask, &second);
     return (second.physical & PAGE_MASK) == block->second_page;
 }
 
@@ -446,7 +449,7 @@ struct block *code_find(struct cpu *cpu, bool single)
 
     code->link_from = NULL;
     if (!block) {
-        uint64_t linear = (uint32_t)(cpu->segment[SEG_CS].base + cpu->rip);
+        uint64_t linear = (cpu->window[SEG_CS].base + cpu->rip) & cpu->linear_mask;
         uint8_t *host;
 
         /* A miss in the TLB alone: fill it and look again. */
@@ -489,14 +492,17 @@ const struct op *leave_changed(struct cpu *cpu, const struct op *op)
 void branch_outside(struct cpu *cpu, const struct op *op, uint64_t rip)
 {
     MAY_FAULT;
-    fault_because(cpu, "branch to 0x%llx, outside CS's limit 0x%x", (unsigned long long)rip,
-                  cpu->segment[SEG_CS].limit);
+    if (in_64bit_code(cpu))
+        fault_because(cpu, "branch to 0x%llx, which is not canonical", (unsigned long long)rip);
+    else
+        fault_because(cpu, "branch to 0x%llx, outside CS's limit 0x%x", (unsigned long long)rip,
+                      cpu->segment[SEG_CS].limit);
     fault_error(cpu, VECTOR_GP, 0);
 }
 
 const struct op *leave_branch(struct cpu *cpu, const struct op *op, enum block_link link, uint64_t rip)
 {
-    if (link != LINK_FALL && rip >= cpu->code_end)
+    if (link != LINK_FALL && (rip >= cpu->code_end || !canonical(rip)))
         branch_outside(cpu, op, rip);
     if (link != LINK_NONE && cpu->block->physical != UINT64_MAX && !(cpu->block->mode & MODE_SINGLE))
         cpu->soft->code.link_from = &cpu->block->link[link];

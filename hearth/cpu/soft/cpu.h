@@ -22,8 +22,7 @@
  * last access that can fault (or undoes nothing, because it computed into locals). A handler that may fault stores
  * `cpu->op = op` first (macro MAY_FAULT in op.h).
  *
- * Now: 16- and 32-bit code. The state is kept 64 bits wide, addresses are uint64_t, and REX registers have their
- * place, so that long mode is an addition and not a rewrite.
+ * The state is kept 64 bits wide in every mode, and a 32-bit write to a register clears its upper half.
  */
 #ifndef SOFT_CPU_H
 #define SOFT_CPU_H
@@ -68,9 +67,13 @@ struct lazy_flags {
     int64_t result, left, right;
 };
 
-/* What access.h checks at once: offset + size <= read_end (write_end) passes; all else is looked at by segment_check(). */
+/*
+ * What access.h checks at once: offset + size <= read_end (write_end) passes; all else is looked at by segment_check().
+ * In 64-bit code everything passes, and addresses that are not canonical miss in the TLB. The base is the one in
+ * force: 0 there for all but FS and GS, whatever segment[] holds for the day when 32-bit code runs again.
+ */
 struct segment_window {
-    uint64_t read_end, write_end;
+    uint64_t read_end, write_end, base;
 };
 
 struct cpu;
@@ -102,6 +105,7 @@ struct cpu {
     /* Hot: what handlers touch all the time. */
     uint64_t gpr[GPR_COUNT]; /* first: operations name registers by byte offset in here */
     uint64_t zero;           /* always 0: the base or index of an address that has none */
+    uint64_t gigabyte;       /* always 1 << 30: an index that helps displacements out of their 32 bits */
     const struct op *op;     /* the instruction under way, for fault() and RIP; NULL: cpu->rip is exact */
     struct block *block;     /* the block under way */
     struct lazy_flags lazy;
@@ -111,12 +115,13 @@ struct cpu {
     bool interrupt_shadow;     /* interrupts are held off for one instruction: STI, MOV SS, POP SS */
     struct segment segment[SEG_COUNT];
     struct segment_window window[SEG_COUNT]; /* follows from segment[], by segments_changed() */
-    uint64_t code_end;                       /* CS limit + 1 */
-    uint64_t stack_mask;                     /* FFFFh or FFFFFFFFh: SS.B */
-    uint32_t mode;                           /* part of a block's key: enum code_mode in op.h */
-    bool alignment;                          /* CR0.AM, EFLAGS.AC and CPL 3: #AC is possible */
-    uint64_t tlb_generation;                 /* in the low 12 bits, part of every tag; grows with CR3 loads */
-    struct tlb_entry *tlb;                   /* the one for the current privilege: tlbs[CPL == 3] */
+    uint64_t code_end;                       /* CS limit + 1; UINT64_MAX in 64-bit code */
+    uint64_t stack_mask;                     /* FFFFh or FFFFFFFFh: SS.B; UINT64_MAX in 64-bit code */
+    uint64_t linear_mask;    /* where RIP and linear addresses wrap: UINT32_MAX or UINT64_MAX */
+    uint32_t mode;           /* part of a block's key: enum code_mode in op.h */
+    bool alignment;          /* CR0.AM, EFLAGS.AC and CPL 3: #AC is possible */
+    uint64_t tlb_generation; /* in the low 12 bits, part of every tag; grows with CR3 loads */
+    struct tlb_entry *tlb;   /* the one for the current privilege: tlbs[CPL == 3] */
 
     /* System state. */
     struct segment ldtr, tr;
@@ -230,7 +235,7 @@ void exception_deliver(struct cpu *cpu);
 void interrupt_deliver(struct cpu *cpu, uint8_t vector);
 /* INT n, INT3, INTO, INT1: `next` is the RIP to push. */
 void interrupt_software(struct cpu *cpu, uint8_t vector, uint64_t next);
-/* IRET, operand size in bytes (2, 4, later 8). Sets RIP. */
+/* IRET, operand size in bytes (2, 4, 8). Sets RIP. */
 void interrupt_return(struct cpu *cpu, unsigned size);
 
 /* ---- paging.c ---- */

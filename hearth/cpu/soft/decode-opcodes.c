@@ -28,6 +28,12 @@ static void flags_follow(struct decoder *d, enum binary kind)
         d->known_next = d->known;
 }
 
+/* The flat handlers of 16 bits keep the stack pointer within 32 bits. */
+static unsigned stack_form(const struct decoder *d)
+{
+    return d->stack_flat && !(d->code64 && d->stack == 0) ? STACK_FLAT : STACK_ANY;
+}
+
 /* ModRM.rm and ModRM.reg; `to_reg` says which one is written. */
 static op_function *binary_modrm(struct decoder *d, enum binary kind, unsigned width, bool to_reg)
 {
@@ -75,7 +81,7 @@ static op_function *shift_modrm(struct decoder *d, unsigned width, bool by_cl, b
         d->op->immediate = 1;
     else if (!by_cl)
         decode_immediate(d);
-    return shift_handlers[d->modrm_reg][width][(d->memory ? SHIFT_MI : SHIFT_RI) + by_cl];
+    return shift_handlers[d->in.raw.modrm.reg][width][(d->memory ? SHIFT_MI : SHIFT_RI) + by_cl];
 }
 
 static op_function *ends(struct decoder *d, op_function *handler)
@@ -88,8 +94,10 @@ static op_function *branch(struct decoder *d, op_function *handler)
 {
     int64_t taken = (int64_t)d->op->offset + d->op->length + (int32_t)decode_immediate_signed(d);
 
-    d->op->immediate = taken;
-    d->op->scale = d->address32;
+    /* In 64-bit code the sum may be out of 32 bits. */
+    d->op->immediate = d->code64 ? decode_immediate_signed(d) : taken;
+    d->op->displacement = d->op->offset + d->op->length;
+    d->op->scale = d->address;
     decode_links(d, taken);
     return ends(d, handler);
 }
@@ -99,6 +107,12 @@ static op_function *far_pointer(struct decoder *d, op_function *handler)
     decode_immediate(d);
     d->op->displacement = d->in.raw.imm[1].value.u;
     return ends(d, handler);
+}
+
+/* Ports have no more than 32 bits. */
+static unsigned port_width(const struct decoder *d)
+{
+    return d->width < 2 ? d->width : 2;
 }
 
 static op_function *string_handler(struct decoder *d, op_function *const table[WIDTHS][3], unsigned width)
@@ -112,16 +126,24 @@ static op_function *system_modrm(struct decoder *d, op_function *in_register, op
 {
     decode_modrm_register(d, d->width);
     d->op->scale = d->memory ? d->op->scale : 0;
-    d->op->immediate = d->modrm_reg | (d->wide ? 4u : 2u) << 8 | d->modrm_rm << 16;
+    d->op->immediate = d->in.raw.modrm.reg | 2u << d->wide << 8 | d->modrm_rm << 16;
     return d->memory ? in_memory : in_register;
+}
+
+/* MOV to and from CR and DR: always 64 bits in 64-bit code, and REX reaches CR8. */
+static op_function *control_move(struct decoder *d, op_function *handler)
+{
+    decode_modrm(d, d->width);
+    d->op->immediate = d->modrm_reg | (d->code64 ? 8u : 4u) << 8 | d->modrm_rm << 16;
+    return handler;
 }
 
 static op_function *segment_move(struct decoder *d, bool to_segment)
 {
     decode_modrm(d, to_segment ? 1 : d->width);
-    d->op->reg = d->modrm_reg;
+    d->op->reg = d->in.raw.modrm.reg;
     d->op->immediate = d->wide;
-    if (d->modrm_reg >= SEG_COUNT || (to_segment && d->modrm_reg == SEG_CS))
+    if (d->op->reg >= SEG_COUNT || (to_segment && d->op->reg == SEG_CS))
         return ends(d, op_undefined);
     if (to_segment)
         return d->memory ? op_mov_segment_memory : op_mov_segment_register;
@@ -130,23 +152,25 @@ static op_function *segment_move(struct decoder *d, bool to_segment)
 
 static op_function *far_load(struct decoder *d, enum segment_name name)
 {
+    static op_function *const handlers[SIZES] = {op_load_far_16, op_load_far_32, op_load_far_64};
+
     decode_modrm_register(d, d->width);
     if (!d->memory)
         return ends(d, op_undefined);
     d->op->immediate = name;
-    return d->wide ? op_load_far_32 : op_load_far_16;
+    return handlers[d->wide];
 }
 
 static op_function *pop_segment_name(struct decoder *d, enum segment_name name)
 {
     d->op->reg = name;
-    return pop_segment[d->wide];
+    return pop_segment[d->stack];
 }
 
 static op_function *push_segment_name(struct decoder *d, enum segment_name name)
 {
     d->op->reg = name;
-    return push_segment[d->wide];
+    return push_segment[d->stack];
 }
 
 static op_function *x87(struct decoder *d)
@@ -181,22 +205,25 @@ static op_function *group_5(struct decoder *d)
         return unary_modrm(d, which == 0 ? INC : DEC, d->width);
     decode_modrm(d, d->width);
     switch (which) {
-    case 2: return ends(d, d->memory ? call_memory[d->wide] : call_register[d->wide]);
+    case 2: return ends(d, d->memory ? call_memory[d->near] : call_register[d->near]);
     case 3: return ends(d, d->memory ? call_far_memory[d->wide] : op_undefined);
-    case 4: return ends(d, d->memory ? jump_memory[d->wide] : jump_register[d->wide]);
+    case 4: return ends(d, d->memory ? jump_memory[d->near] : jump_register[d->near]);
     case 5: return ends(d, d->memory ? jump_far_memory[d->wide] : op_undefined);
     case 6:
         if (d->memory)
-            return push_memory[d->wide];
-        return push_register[d->wide][d->stack_flat];
+            return push_memory[d->stack];
+        return push_register[d->stack][stack_form(d)];
     default: return ends(d, op_undefined);
     }
 }
 
+/* In 64-bit code the offset has 64 bits: the mask picks it out of an address of all ones. */
 static op_function *moffs(struct decoder *d, bool to_memory, unsigned width)
 {
     d->op->base = d->op->index = NO_REGISTER;
-    d->op->displacement = d->in.raw.disp.value;
+    d->op->displacement = d->code64 ? -1 : d->in.raw.disp.value;
+    if (d->code64)
+        d->op->mask &= d->in.raw.disp.value;
     d->op->segment = decode_segment(d, SEG_DS);
     d->op->reg = RAX * 8;
     decode_flatness(d);
@@ -210,7 +237,7 @@ static op_function *load_address(struct decoder *d)
     d->known_next = d->known;
     if (!d->memory)
         return ends(d, op_undefined);
-    return !d->wide ? op_lea_16 : d->address32 ? op_lea_flat : op_lea_32;
+    return d->wide == 0 ? op_lea_16 : d->wide == 2 || d->address == 1 ? op_lea_64 : op_lea_32;
 }
 
 /* 00 to 3F but for prefixes. */
@@ -244,39 +271,52 @@ static op_function *opcodes_00(struct decoder *d, uint8_t opcode)
     }
 }
 
+/* MOVSXD */
+static op_function *move_sign_extended(struct decoder *d)
+{
+    if (d->width < 3)
+        return binary_modrm(d, MOV, d->width, true);
+    decode_modrm_register(d, d->width);
+    d->known_next = d->known;
+    return operand_handler(d, move_sign_32, d->width);
+}
+
 /* 40 to 7F */
 static op_function *opcodes_40(struct decoder *d, uint8_t opcode)
 {
     unsigned number = opcode & 7;
 
     if (opcode >= 0x70)
-        return branch(d, jump_condition[opcode & 15][d->known][d->wide]);
+        return branch(d, jump_condition[opcode & 15][d->known][d->near]);
     if (opcode < 0x60) {
-        d->op->base = decode_register(number, d->width);
+        d->op->base = decode_register(d, number | d->high_base, d->width);
         if (opcode < 0x50)
             return unary_handlers[opcode < 0x48 ? INC : DEC][d->width][UNARY_R];
         d->known_next = d->known;
-        return opcode < 0x58 ? push_register[d->wide][d->stack_flat] : pop_register[d->wide][d->stack_flat];
+        return opcode < 0x58 ? push_register[d->stack][stack_form(d)] : pop_register[d->stack][stack_form(d)];
     }
     switch (opcode) {
     case 0x60: return push_all[d->wide];
     case 0x61: return pop_all[d->wide];
     case 0x62: decode_modrm_register(d, d->width); return d->wide ? op_bound_32 : op_bound_16;
-    case 0x63: return ends(d, system_modrm(d, op_arpl_register, op_arpl_memory));
+    case 0x63:
+        if (d->code64)
+            return move_sign_extended(d);
+        return ends(d, system_modrm(d, op_arpl_register, op_arpl_memory));
     case 0x68:
     case 0x6a:
         d->op->immediate = decode_immediate_signed(d);
         d->known_next = d->known;
-        return push_immediate[d->wide][d->stack_flat];
+        return push_immediate[d->stack][stack_form(d)];
     case 0x69:
     case 0x6b:
         decode_modrm_register(d, d->width);
         d->op->immediate = decode_immediate_signed(d);
         return operand_handler(d, imul_three, d->width);
     case 0x6c: return string_handler(d, string_in, WIDTH_8);
-    case 0x6d: return string_handler(d, string_in, d->width);
+    case 0x6d: return string_handler(d, string_in, port_width(d));
     case 0x6e: return string_handler(d, string_out, WIDTH_8);
-    case 0x6f: return string_handler(d, string_out, d->width);
+    case 0x6f: return string_handler(d, string_out, port_width(d));
     default: return ends(d, op_undefined);
     }
 }
@@ -288,15 +328,19 @@ static op_function *opcodes_80(struct decoder *d, uint8_t opcode)
 
     if (opcode >= 0xb0) {
         width = opcode >= 0xb8 ? d->width : WIDTH_8;
-        d->op->base = decode_register(opcode & 7, width);
+        d->op->base = decode_register(d, (opcode & 7) | d->high_base, width);
         d->op->immediate = decode_immediate_signed(d);
         d->known_next = d->known;
+        if (width == 3) {
+            d->op->mask = d->in.raw.imm[0].value.u;
+            return op_mov_immediate_64;
+        }
         return binary_handlers[MOV][width][FORM_RI];
     }
-    if (opcode == 0x90)
+    if (opcode == 0x90 && !d->high_base)
         return d->repeat == 1 ? op_pause : op_nop;
-    if (opcode > 0x90 && opcode < 0x98) {
-        d->op->base = decode_register(opcode & 7, d->width);
+    if (opcode >= 0x90 && opcode < 0x98) {
+        d->op->base = decode_register(d, (opcode & 7) | d->high_base, d->width);
         d->op->reg = RAX * 8;
         return xchg[d->width][OPERAND_R];
     }
@@ -318,13 +362,13 @@ static op_function *opcodes_80(struct decoder *d, uint8_t opcode)
     case 0x8e: return segment_move(d, true);
     case 0x8f:
         decode_modrm(d, d->width);
-        return d->memory ? pop_memory[d->wide] : pop_register[d->wide][d->stack_flat];
-    case 0x98: return d->wide ? op_cwde : op_cbw;
-    case 0x99: return d->wide ? op_cdq : op_cwd;
+        return d->memory ? pop_memory[d->stack] : pop_register[d->stack][stack_form(d)];
+    case 0x98: return d->wide == 2 ? op_cdqe : d->wide ? op_cwde : op_cbw;
+    case 0x99: return d->wide == 2 ? op_cqo : d->wide ? op_cdq : op_cwd;
     case 0x9a: return far_pointer(d, call_far[d->wide]);
     case 0x9b: return op_fwait;
-    case 0x9c: return push_flags[d->wide];
-    case 0x9d: return ends(d, pop_flags[d->wide]);
+    case 0x9c: return push_flags[d->stack];
+    case 0x9d: return ends(d, pop_flags[d->stack]);
     case 0x9e: return op_sahf;
     case 0x9f: return op_lahf;
     case 0xa0:
@@ -356,14 +400,14 @@ static op_function *opcodes_c0(struct decoder *d, uint8_t opcode)
     switch (opcode) {
     case 0xc0:
     case 0xc1: return shift_modrm(d, width, false, false);
-    case 0xc2: return ends(d, return_release[d->wide]);
-    case 0xc3: return ends(d, return_near[d->wide][d->stack_flat]);
+    case 0xc2: return ends(d, return_release[d->near]);
+    case 0xc3: return ends(d, return_near[d->near][d->stack_flat]);
     case 0xc4: return far_load(d, SEG_ES);
     case 0xc5: return far_load(d, SEG_DS);
     case 0xc6:
     case 0xc7: return d->in.raw.modrm.reg ? ends(d, op_undefined) : binary_immediate(d, MOV, width);
-    case 0xc8: d->op->displacement = d->in.raw.imm[1].value.u; return enter_frame[d->wide];
-    case 0xc9: return leave_frame[d->wide];
+    case 0xc8: d->op->displacement = d->in.raw.imm[1].value.u; return enter_frame[d->stack];
+    case 0xc9: return leave_frame[d->stack];
     case 0xca: return ends(d, return_far[d->wide]);
     case 0xcb: d->op->immediate = 0; return ends(d, return_far[d->wide]);
     case 0xcc: return ends(d, op_int3);
@@ -378,22 +422,22 @@ static op_function *opcodes_c0(struct decoder *d, uint8_t opcode)
     case 0xd5: return op_aad;
     case 0xd6: return op_salc;
     case 0xd7: d->op->segment = decode_segment(d, SEG_DS); return op_xlat;
-    case 0xe0: return branch(d, loop_not_equal[d->wide]);
-    case 0xe1: return branch(d, loop_equal[d->wide]);
-    case 0xe2: return branch(d, loop_always[d->wide]);
-    case 0xe3: return branch(d, jump_cx_zero[d->wide]);
+    case 0xe0: return branch(d, loop_not_equal[d->near]);
+    case 0xe1: return branch(d, loop_equal[d->near]);
+    case 0xe2: return branch(d, loop_always[d->near]);
+    case 0xe3: return branch(d, jump_cx_zero[d->near]);
     case 0xe4:
-    case 0xe5: return port_in[width][0];
+    case 0xe5: return port_in[width < 3 ? width : 2][0];
     case 0xe6:
-    case 0xe7: return port_out[width][0];
-    case 0xe8: return branch(d, call_near[d->wide][d->stack_flat]);
+    case 0xe7: return port_out[width < 3 ? width : 2][0];
+    case 0xe8: return branch(d, call_near[d->near][d->stack_flat]);
     case 0xe9:
-    case 0xeb: return branch(d, jump_near[d->wide]);
+    case 0xeb: return branch(d, jump_near[d->near]);
     case 0xea: return far_pointer(d, jump_far[d->wide]);
     case 0xec:
-    case 0xed: return port_in[width][1];
+    case 0xed: return port_in[width < 3 ? width : 2][1];
     case 0xee:
-    case 0xef: return port_out[width][1];
+    case 0xef: return port_out[width < 3 ? width : 2][1];
     case 0xf1: return ends(d, op_int1);
     case 0xf4: return ends(d, op_hlt);
     case 0xf5: return op_cmc;
@@ -417,8 +461,28 @@ static op_function *opcodes_c0(struct decoder *d, uint8_t opcode)
 
 static op_function *group_9(struct decoder *d)
 {
+    unsigned which = d->in.raw.modrm.reg;
+
     decode_modrm(d, d->width);
-    return d->modrm_reg == 1 && d->memory ? op_cmpxchg8b : ends(d, op_undefined);
+    if (which == 1 && d->memory)
+        return d->rex_w ? op_cmpxchg16b : op_cmpxchg8b;
+    d->op->scale = d->memory ? 0 : 2u << d->wide;
+    return which >= 6 && !d->memory && !d->repeat ? op_random : ends(d, op_undefined);
+}
+
+/* What hides in 0F 01 behind the forms with a register that don't exist: SWAPGS, RDTSCP, CLAC, STAC. */
+static op_function *group_7(struct decoder *d)
+{
+    static const struct {
+        uint8_t modrm;
+        op_function *handler;
+    } hidden[] = {{0xf8, op_swapgs}, {0xf9, op_rdtscp}, {0xca, op_clac}, {0xcb, op_stac}};
+    uint8_t modrm = d->in.raw.modrm.mod << 6 | d->in.raw.modrm.reg << 3 | d->in.raw.modrm.rm;
+
+    for (unsigned i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+        if (hidden[i].modrm == modrm)
+            return hidden[i].handler;
+    return system_modrm(d, op_group7_register, op_group7_memory);
 }
 
 static op_function *group_15(struct decoder *d)
@@ -426,7 +490,14 @@ static op_function *group_15(struct decoder *d)
     unsigned which = d->in.raw.modrm.reg;
 
     decode_modrm(d, d->width);
-    return !d->memory && which >= 5 && !d->repeat ? op_nop : ends(d, op_undefined); /* LFENCE MFENCE SFENCE */
+    if (d->memory)
+        return which == 7 || (which == 6 && d->size66) ? op_clflush : ends(d, op_undefined);
+    if (which < 4 && d->repeat == 1 && d->code64) {
+        d->op->reg = which & 1 ? SEG_GS : SEG_FS;
+        d->op->scale = d->rex_w ? 8 : 4;
+        return which < 2 ? op_read_base : ends(d, op_write_base);
+    }
+    return which >= 5 && !d->repeat ? op_nop : ends(d, op_undefined); /* LFENCE MFENCE SFENCE */
 }
 
 /* 0F 00 to 0F 3F: the system's */
@@ -434,21 +505,25 @@ static op_function *opcodes_0f_00(struct decoder *d, uint8_t opcode)
 {
     switch (opcode) {
     case 0x00: return ends(d, system_modrm(d, op_group6_register, op_group6_memory));
-    case 0x01: return ends(d, system_modrm(d, op_group7_register, op_group7_memory));
+    case 0x01: return ends(d, group_7(d));
     case 0x02: return system_modrm(d, op_lar_register, op_lar_memory);
     case 0x03: return system_modrm(d, op_lsl_register, op_lsl_memory);
+    case 0x05: return ends(d, op_syscall);
     case 0x06: return ends(d, op_clts);
+    case 0x07: d->op->immediate = 2u << d->wide; return ends(d, op_sysret);
     case 0x08: return ends(d, op_invd);
     case 0x09: return ends(d, op_wbinvd);
     case 0x0d: return op_nop;
-    case 0x20: return system_modrm(d, op_mov_from_cr, op_mov_from_cr);
-    case 0x21: return system_modrm(d, op_mov_from_dr, op_mov_from_dr);
-    case 0x22: return ends(d, system_modrm(d, op_mov_to_cr, op_mov_to_cr));
-    case 0x23: return ends(d, system_modrm(d, op_mov_to_dr, op_mov_to_dr));
+    case 0x20: return control_move(d, op_mov_from_cr);
+    case 0x21: return control_move(d, op_mov_from_dr);
+    case 0x22: return ends(d, control_move(d, op_mov_to_cr));
+    case 0x23: return ends(d, control_move(d, op_mov_to_dr));
     case 0x30: return ends(d, op_wrmsr);
     case 0x31: return op_rdtsc;
     case 0x32: return op_rdmsr;
     case 0x33: return op_rdpmc;
+    case 0x34: return ends(d, op_sysenter);
+    case 0x35: d->op->immediate = 2u << d->wide; return ends(d, op_sysexit);
     default: return opcode >= 0x18 && opcode <= 0x1f ? op_nop : ends(d, op_undefined);
     }
 }
@@ -460,15 +535,15 @@ static op_function *opcodes_0f_80(struct decoder *d, uint8_t opcode)
 
     decode_immediate(d);
     if (opcode < 0x90)
-        return branch(d, jump_condition[low][d->known][d->wide]);
+        return branch(d, jump_condition[low][d->known][d->near]);
     if (opcode < 0xa0) {
         decode_modrm(d, WIDTH_8);
         d->known_next = d->known;
         return set_condition[low][d->memory];
     }
     if (opcode >= 0xc8 && opcode <= 0xcf) {
-        d->op->base = decode_register(opcode & 7, 2);
-        return d->wide ? op_bswap : op_bswap_16;
+        d->op->base = decode_register(d, (opcode & 7) | d->high_base, 2);
+        return d->wide == 2 ? op_bswap_64 : d->wide ? op_bswap : op_bswap_16;
     }
     switch (opcode) {
     case 0xa0: return push_segment_name(d, SEG_FS);
@@ -495,10 +570,17 @@ static op_function *opcodes_0f_80(struct decoder *d, uint8_t opcode)
     case 0xb5: return far_load(d, SEG_GS);
     case 0xba:
         decode_modrm(d, d->width);
-        return d->modrm_reg < 4 ? ends(d, op_undefined)
-                                : operand_handler(d, bt_immediate[d->modrm_reg & 3], d->width);
-    case 0xbc: decode_modrm_register(d, d->width); return operand_handler(d, bsf, d->width);
-    case 0xbd: decode_modrm_register(d, d->width); return operand_handler(d, bsr, d->width);
+        return d->in.raw.modrm.reg < 4 ? ends(d, op_undefined)
+                                       : operand_handler(d, bt_immediate[d->in.raw.modrm.reg & 3], d->width);
+    case 0xb8:
+        decode_modrm_register(d, d->width);
+        return d->repeat == 1 ? operand_handler(d, popcnt, d->width) : ends(d, op_undefined);
+    case 0xbc:
+        decode_modrm_register(d, d->width);
+        return operand_handler(d, d->repeat == 1 ? tzcnt : bsf, d->width);
+    case 0xbd:
+        decode_modrm_register(d, d->width);
+        return operand_handler(d, d->repeat == 1 ? lzcnt : bsr, d->width);
     case 0xc0: decode_modrm_register(d, WIDTH_8); return operand_handler(d, xadd, WIDTH_8);
     case 0xc1: decode_modrm_register(d, d->width); return operand_handler(d, xadd, d->width);
     case 0xc7: return group_9(d);
@@ -513,7 +595,7 @@ static op_function *extension(struct decoder *d, uint8_t opcode)
     bool is_signed = opcode >= 0xbe;
 
     decode_modrm(d, from);
-    d->op->reg = decode_register(d->modrm_reg, d->width);
+    d->op->reg = decode_register(d, d->modrm_reg, d->width);
     d->known_next = d->known;
     if (d->flat && d->memory && d->wide && !is_signed)
         return from ? move_zero_16_flat[d->width] : move_zero_8_flat[d->width];
@@ -543,11 +625,14 @@ op_function *decode_handler(struct decoder *d)
     uint8_t opcode = d->in.opcode;
 
     if (d->in.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
-        return ends(d, op_undefined);
-    if (d->in.opcode_map == ZYDIS_OPCODE_MAP_0F)
-        return opcodes_0f(d, opcode);
-    if (d->in.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT)
-        return ends(d, op_undefined);
+        return decode_extension(d);
+    if (d->in.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) {
+        op_function *sse = sse_decode(d);
+
+        if (sse)
+            return sse;
+        return d->in.opcode_map == ZYDIS_OPCODE_MAP_0F ? opcodes_0f(d, opcode) : decode_extension(d);
+    }
     return opcode < 0x40   ? opcodes_00(d, opcode)
            : opcode < 0x80 ? opcodes_40(d, opcode)
            : opcode < 0xc0 ? opcodes_80(d, opcode)

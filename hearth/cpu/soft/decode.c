@@ -2,14 +2,14 @@
  * From machine code to blocks of operations: Zydis finds length, prefixes, ModRM and immediates and refuses what is
  * invalid; decode-opcodes.c chooses handlers; here the operands are put where handlers want them.
  *
- * 16- and 32-bit code up to the Pentium Pro. VEX, XOP, EVEX, 3DNow! and all SSE are #UD.
+ * XOP, EVEX, 3DNow! and VEX but for BMI are #UD.
  * Source: SDM volume 2, 2.1 (formats).
  */
 #include "cpu/soft/decode.h"
 
-uint8_t decode_register(unsigned number, unsigned width)
+uint8_t decode_register(const struct decoder *d, unsigned number, unsigned width)
 {
-    if (width == WIDTH_8 && number >= 4)
+    if (width == WIDTH_8 && number >= 4 && !d->rex)
         return (number - 4) * 8 + 1; /* AH CH DH BH */
     return number * 8;
 }
@@ -36,27 +36,50 @@ enum segment_name decode_segment(const struct decoder *d, enum segment_name othe
     for (unsigned i = 0; i < d->in.raw.prefix_count; i++) {
         int prefix = segment_prefix(d->in.raw.prefixes[i].value);
 
-        if (prefix >= 0)
+        /* 64-bit code: ES, CS, SS and DS prefixes do nothing, not even undo FS and GS. */
+        if (prefix >= 0 && (!d->code64 || prefix >= SEG_FS))
             name = prefix;
     }
     return name;
 }
 
+static void rex_read(struct decoder *d)
+{
+    bool vex = d->in.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+
+    d->rex = (d->in.attributes & ZYDIS_ATTRIB_HAS_REX) != 0;
+    d->rex_w = d->code64 && (vex ? d->in.raw.vex.W : d->in.raw.rex.W);
+    d->high_reg = d->code64 && (vex ? !d->in.raw.vex.R : d->in.raw.rex.R) ? 8 : 0;
+    d->high_index = d->code64 && (vex ? !d->in.raw.vex.X : d->in.raw.rex.X) ? 8 : 0;
+    d->high_base = d->code64 && (vex ? !d->in.raw.vex.B : d->in.raw.rex.B) ? 8 : 0;
+}
+
+/* What the prefixes before operand, stack and address come to. */
+static void widths_find(struct decoder *d)
+{
+    static const uint64_t masks[] = {UINT16_MAX, UINT32_MAX, UINT64_MAX};
+    bool wide = ((d->block->mode & (MODE_CODE32 | MODE_CODE64)) != 0) != d->size66;
+
+    d->wide = d->rex_w ? 2 : wide;
+    d->width = d->wide + 1;
+    d->stack = d->code64 && (wide || d->rex_w) ? 2 : wide;
+    d->near = d->code64 ? 2 : wide;
+    d->address = d->in.address_width == 64 ? 2 : d->in.address_width == 32;
+    d->op->mask = masks[d->address];
+}
+
 static void prefixes_read(struct decoder *d)
 {
-    bool size66 = false;
-
+    d->size66 = false;
     for (unsigned i = 0; i < d->in.raw.prefix_count; i++) {
         uint8_t byte = d->in.raw.prefixes[i].value;
 
-        size66 |= byte == 0x66;
+        d->size66 |= byte == 0x66;
         if (byte == 0xf3 || byte == 0xf2)
             d->repeat = byte == 0xf3 ? 1 : 2;
     }
-    d->wide = ((d->block->mode & MODE_CODE32) != 0) != size66;
-    d->width = d->wide ? 2 : 1;
-    d->address32 = d->in.address_width == 32;
-    d->op->mask = d->address32 ? UINT32_MAX : UINT16_MAX;
+    rex_read(d);
+    widths_find(d);
 }
 
 /* 16-bit forms: base and index for each value of ModRM.rm. */
@@ -73,40 +96,63 @@ static void address_16(struct decoder *d, unsigned mod, unsigned rm)
     d->op->segment = decode_segment(d, !direct && form[rm].base == RBP ? SEG_SS : SEG_DS);
 }
 
+/* Relative to the next instruction; the block's first byte is what cpu->rip tells. */
+static void address_relative(struct decoder *d)
+{
+    int64_t displacement = (int64_t)d->op->displacement + d->op->offset + d->op->length;
+
+    d->op->base = offsetof(struct cpu, rip);
+    if (displacement > INT32_MAX) {
+        d->op->index = offsetof(struct cpu, gigabyte);
+        displacement -= 1 << 30;
+    }
+    d->op->displacement = displacement;
+    d->op->segment = decode_segment(d, SEG_DS);
+}
+
+/* 32 and 64 bits. */
 static void address_32(struct decoder *d, unsigned mod, unsigned rm)
 {
     unsigned base = rm;
 
     d->op->index = NO_REGISTER;
+    if (d->code64 && mod == 0 && rm == 5) {
+        address_relative(d);
+        return;
+    }
     if (rm == 4) {
+        unsigned index = d->in.raw.sib.index | d->high_index;
+
         base = d->in.raw.sib.base;
         d->op->scale = d->in.raw.sib.scale;
-        if (d->in.raw.sib.index != 4)
-            d->op->index = d->in.raw.sib.index * 8;
+        if (index != 4)
+            d->op->index = index * 8;
     }
-    d->op->base = mod == 0 && base == 5 ? NO_REGISTER : base * 8;
+    d->op->base = mod == 0 && base == 5 ? NO_REGISTER : (base | d->high_base) * 8;
     d->op->segment = decode_segment(d, d->op->base == RBP * 8 || d->op->base == RSP * 8 ? SEG_SS : SEG_DS);
 }
 
 void decode_flatness(struct decoder *d)
 {
-    d->flat = (d->block->mode & MODE_FLAT) && d->address32 &&
-              (d->op->segment == SEG_DS || d->op->segment == SEG_ES || d->op->segment == SEG_SS);
+    /* In 64-bit code CS is as flat as the others, and addresses of 32 bits can't leave it either. */
+    d->flat = (d->block->mode & MODE_FLAT) && d->address && d->op->segment < SEG_FS &&
+              (d->code64 || d->op->segment != SEG_CS);
 }
 
 _Static_assert(GPR_COUNT * 8 == NO_REGISTER, "form[] above says GPR_COUNT for no register");
+_Static_assert(offsetof(struct cpu, rip) <= UINT8_MAX, "RIP is the base of addresses relative to it");
 
 void decode_modrm(struct decoder *d, unsigned width)
 {
     unsigned mod = d->in.raw.modrm.mod, rm = d->in.raw.modrm.rm;
 
-    d->modrm_reg = d->in.raw.modrm.reg;
-    d->modrm_rm = rm;
+    d->modrm_reg = d->in.raw.modrm.reg | d->high_reg;
+    d->modrm_rm = rm | d->high_base;
     d->memory = mod != 3;
     d->op->displacement = d->in.raw.disp.value;
     if (!d->memory)
-        d->op->base = decode_register(rm, width);
-    else if (d->address32)
+        d->op->base = decode_register(d, d->modrm_rm, width);
+    else if (d->address)
         address_32(d, mod, rm);
     else
         address_16(d, mod, rm);
@@ -116,7 +162,7 @@ void decode_modrm(struct decoder *d, unsigned width)
 void decode_modrm_register(struct decoder *d, unsigned width)
 {
     decode_modrm(d, width);
-    d->op->reg = decode_register(d->modrm_reg, width);
+    d->op->reg = decode_register(d, d->modrm_reg, width);
 }
 
 void decode_immediate(struct decoder *d)
@@ -185,14 +231,16 @@ static void decoder_start(struct decoder *d, const struct block *block)
     bool code32 = block->mode & MODE_CODE32;
 
     d->block = block;
+    d->code64 = block->mode & MODE_CODE64;
     d->known = KNOWN_NOTHING;
     d->ends = false;
-    d->stack_flat = (block->mode & MODE_FLAT) && (block->mode & MODE_STACK32);
-    ZydisDecoderInit(&d->zydis, code32 ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LEGACY_16,
-                     code32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
-    /* Encodings that older processors take for another instruction with a prefix that does nothing. */
-    ZydisDecoderEnableMode(&d->zydis, ZYDIS_DECODER_MODE_LZCNT, ZYAN_FALSE);
-    ZydisDecoderEnableMode(&d->zydis, ZYDIS_DECODER_MODE_TZCNT, ZYAN_FALSE);
+    d->stack_flat = (block->mode & MODE_FLAT) && (block->mode & (MODE_STACK32 | MODE_CODE64));
+    if (d->code64)
+        ZydisDecoderInit(&d->zydis, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    else if (code32)
+        ZydisDecoderInit(&d->zydis, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+    else
+        ZydisDecoderInit(&d->zydis, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
 }
 
 unsigned decode_block(struct block *block, const uint8_t *bytes, unsigned size)
@@ -204,7 +252,8 @@ unsigned decode_block(struct block *block, const uint8_t *bytes, unsigned size)
     block->count = 0;
     while (block->count < most && at < size && !decoder.ends) {
         decoder.op = &block->ops[block->count];
-        *decoder.op = (struct op){.offset = at, .index = NO_REGISTER};
+        /* Without another operand in memory it is the stack that is accessed: canonical_fault() wants to know. */
+        *decoder.op = (struct op){.offset = at, .index = NO_REGISTER, .segment = SEG_SS};
         if (!decode_one(&decoder, bytes + at, size - at))
             break;
         at += decoder.op->length;

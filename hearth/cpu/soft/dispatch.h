@@ -27,8 +27,26 @@ const struct op *leave_changed(struct cpu *cpu, const struct op *op);
 /* ... to a branch's target (checked against CS's limit) or what is behind the branch; it may be linked to. */
 const struct op *leave_branch(struct cpu *cpu, const struct op *op, enum block_link link, uint64_t rip);
 
-/* #GP(0) for a branch target outside CS. */
+/* #GP(0) for a branch target outside CS, or not canonical. */
 _Noreturn void branch_outside(struct cpu *cpu, const struct op *op, uint64_t rip);
+
+/* Where a direct branch goes, before it is cut to the operand size; see branch() of the decoder. */
+always uint64_t branch_target(const struct cpu *cpu, const struct op *op, unsigned size)
+{
+    return cpu->rip + (int64_t)(int32_t)op->immediate + (size == 8 ? op->displacement : 0);
+}
+
+always uint64_t near_target(uint64_t rip, unsigned size)
+{
+    return size == 2 ? rip & UINT16_MAX : size == 4 ? rip & UINT32_MAX : rip;
+}
+
+/* For what must not happen if the branch faults. Branches of 64 bits are those of 64-bit code. */
+always void target_check(struct cpu *cpu, const struct op *op, uint64_t rip, unsigned size)
+{
+    if (unlikely(size == 8 ? !canonical(rip) : rip >= cpu->code_end))
+        branch_outside(cpu, op, rip);
+}
 
 /* NEXT, unless something wants to be looked at first. */
 #define NEXT_OR_LEAVE                                                                                        \
@@ -51,7 +69,7 @@ always const struct op *enter(struct cpu *cpu, struct block *block, uint64_t rip
 /* Is this block what stands at that address now? For links that leave the page. */
 always bool block_is_at(const struct cpu *cpu, const struct block *block, uint64_t rip)
 {
-    uint64_t linear = (uint32_t)(cpu->segment[SEG_CS].base + rip);
+    uint64_t linear = (cpu->window[SEG_CS].base + rip) & cpu->linear_mask;
     const struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
 
     return entry->execute_tag == tlb_tag(cpu, linear, 1) &&
@@ -73,7 +91,7 @@ always const struct op *chain(struct cpu *cpu, const struct op *op, enum block_l
 /* Goes on at a RIP out of a register or the stack. */
 always const struct op *chain_indirect(struct cpu *cpu, const struct op *op, uint64_t rip)
 {
-    uint64_t linear = (uint32_t)(cpu->segment[SEG_CS].base + rip);
+    uint64_t linear = (cpu->window[SEG_CS].base + rip) & cpu->linear_mask;
     const struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
     uint64_t physical = entry->physical | (linear & ~PAGE_MASK);
     uint32_t mode = cpu->block->mode;

@@ -15,15 +15,17 @@ always int64_t binary(struct cpu *cpu, enum binary kind, unsigned size, int64_t 
     switch (kind) {
     case ADD:
     case ADC:
-        result = sign_extend(left + right + (kind == ADC ? flag_carry(cpu) : 0), size);
+        result = sign_extend((uint64_t)left + right + (kind == ADC ? flag_carry(cpu) : 0), size);
         flags_defer(cpu, FLAGS_ADD, result, left, right);
         return result;
     case SUB:
     case SBB:
-        result = sign_extend(left - right - (kind == SBB ? flag_carry(cpu) : 0), size);
+        result = sign_extend((uint64_t)left - right - (kind == SBB ? flag_carry(cpu) : 0), size);
         flags_defer(cpu, FLAGS_SUB, result, left, right);
         return result;
-    case CMP: flags_defer(cpu, FLAGS_SUB, sign_extend(left - right, size), left, right); return left;
+    case CMP:
+        flags_defer(cpu, FLAGS_SUB, sign_extend((uint64_t)left - right, size), left, right);
+        return left;
     case TEST: flags_defer_logic(cpu, left & right); return left;
     case MOV: return right;
     default:
@@ -61,7 +63,7 @@ always const struct op *binary_reg(struct cpu *cpu, const struct op *op, enum bi
 
 always uint64_t operand_linear(struct cpu *cpu, const struct op *op, unsigned size, bool write, bool flat)
 {
-    return flat ? address_flat(cpu, op) : segment_linear(cpu, op->segment, address(cpu, op), size, write);
+    return flat ? address(cpu, op) : segment_linear(cpu, op->segment, address(cpu, op), size, write);
 }
 
 always const struct op *binary_from(struct cpu *cpu, const struct op *op, enum binary kind, unsigned size,
@@ -126,8 +128,9 @@ always const struct op *binary_to(struct cpu *cpu, const struct op *op, enum bin
     }
 
 #define BINARY_KINDS(X)     X(ADD) X(OR) X(ADC) X(SBB) X(AND) X(SUB) X(XOR) X(CMP) X(TEST) X(MOV)
-#define BINARY_WIDTHS(kind) BINARY(kind, 1) BINARY(kind, 2) BINARY(kind, 4)
-#define BINARY_ROWS(kind)   [kind] = {BINARY_ROW(kind, 1), BINARY_ROW(kind, 2), BINARY_ROW(kind, 4)},
+#define BINARY_WIDTHS(kind) BINARY(kind, 1) BINARY(kind, 2) BINARY(kind, 4) BINARY(kind, 8)
+#define BINARY_ROWS(kind)                                                                                    \
+    [kind] = {BINARY_ROW(kind, 1), BINARY_ROW(kind, 2), BINARY_ROW(kind, 4), BINARY_ROW(kind, 8)},
 
 BINARY_KINDS(BINARY_WIDTHS)
 op_function *const binary_handlers[BINARIES][WIDTHS][BINARY_FORMS] = {BINARY_KINDS(BINARY_ROWS)};
@@ -148,11 +151,11 @@ always int64_t unary(struct cpu *cpu, enum unary kind, unsigned size, int64_t va
 
     switch (kind) {
     case INC:
-        result = sign_extend(value + 1, size);
+        result = sign_extend((uint64_t)value + 1, size);
         flags_defer_step(cpu, FLAGS_INC, result, value);
         return result;
     case DEC:
-        result = sign_extend(value - 1, size);
+        result = sign_extend((uint64_t)value - 1, size);
         flags_defer_step(cpu, FLAGS_DEC, result, value);
         return result;
     case NEG:
@@ -180,11 +183,25 @@ always void accumulator_pair_set(struct cpu *cpu, unsigned size, uint64_t low, u
     }
 }
 
+/* The products and quotients of 64 bits are the host's of 128. */
+always void multiply_128(struct cpu *cpu, enum unary kind, uint64_t value)
+{
+    unsigned __int128 product = kind == MUL
+                                    ? (unsigned __int128)cpu->gpr[RAX] * value
+                                    : (unsigned __int128)((__int128)(int64_t)cpu->gpr[RAX] * (int64_t)value);
+    uint64_t low = product, high = product >> 64;
+
+    accumulator_pair_set(cpu, 8, low, high);
+    flags_product(cpu, high != (kind == MUL ? 0 : (uint64_t)((int64_t)low >> 63)));
+}
+
 always void multiply(struct cpu *cpu, enum unary kind, unsigned size, uint64_t value)
 {
     unsigned bits = size * 8;
 
-    if (kind == MUL) {
+    if (size == 8) {
+        multiply_128(cpu, kind, value);
+    } else if (kind == MUL) {
         uint64_t mask = UINT64_MAX >> (64 - bits), product = reg_get(cpu, RAX * 8, size) * (value & mask);
 
         accumulator_pair_set(cpu, size, product & mask, product >> bits);
@@ -210,11 +227,32 @@ static cold void divide_error(struct cpu *cpu, uint64_t divisor)
     fault(cpu, VECTOR_DE);
 }
 
+/* Magnitudes are divided; the remainder has the dividend's sign. */
+static void divide_128(struct cpu *cpu, enum unary kind, uint64_t value)
+{
+    unsigned __int128 left = (unsigned __int128)cpu->gpr[RDX] << 64 | cpu->gpr[RAX];
+    bool left_minus = kind == IDIV && (int64_t)cpu->gpr[RDX] < 0, minus = kind == IDIV && (int64_t)value < 0;
+    uint64_t right = minus ? -value : value, most = kind == DIV ? UINT64_MAX : INT64_MAX, quotient, remainder;
+
+    minus ^= left_minus;
+    left = left_minus ? -left : left;
+    if (right == 0 || left / right > most + minus)
+        divide_error(cpu, right);
+    quotient = left / right;
+    remainder = left % right;
+    accumulator_pair_set(cpu, 8, minus ? -quotient : quotient, left_minus ? -remainder : remainder);
+}
+
 always void divide(struct cpu *cpu, enum unary kind, unsigned size, uint64_t value)
 {
     unsigned bits = size * 8;
-    uint64_t mask = UINT64_MAX >> (64 - bits), left = dividend(cpu, size);
+    uint64_t mask = UINT64_MAX >> (64 - bits), left;
 
+    if (size == 8) {
+        divide_128(cpu, kind, value);
+        return;
+    }
+    left = dividend(cpu, size);
     if (kind == DIV) {
         uint64_t right = value & mask;
 
@@ -282,22 +320,24 @@ always const struct op *unary_memory(struct cpu *cpu, const struct op *op, enum 
     }
 
 #define UNARY_KINDS(X)     X(INC) X(DEC) X(NOT) X(NEG) X(MUL) X(IMUL) X(DIV) X(IDIV)
-#define UNARY_WIDTHS(kind) UNARY(kind, 1) UNARY(kind, 2) UNARY(kind, 4)
+#define UNARY_WIDTHS(kind) UNARY(kind, 1) UNARY(kind, 2) UNARY(kind, 4) UNARY(kind, 8)
 #define UNARY_ROW(kind, size)                                                                                \
     {                                                                                                        \
         kind##_r_##size, kind##_m_##size, kind##_m_##size##_flat                                             \
     }
-#define UNARY_ROWS(kind) [kind] = {UNARY_ROW(kind, 1), UNARY_ROW(kind, 2), UNARY_ROW(kind, 4)},
+#define UNARY_ROWS(kind)                                                                                     \
+    [kind] = {UNARY_ROW(kind, 1), UNARY_ROW(kind, 2), UNARY_ROW(kind, 4), UNARY_ROW(kind, 8)},
 
 UNARY_KINDS(UNARY_WIDTHS)
 op_function *const unary_handlers[UNARIES][WIDTHS][UNARY_FORMS] = {UNARY_KINDS(UNARY_ROWS)};
 
 always const struct op *imul(struct cpu *cpu, const struct op *op, unsigned size, int64_t left, int64_t right)
 {
-    int64_t product = left * right;
+    int64_t product;
+    bool overflow = __builtin_mul_overflow(left, right, &product) || sign_extend(product, size) != product;
 
     reg_set(cpu, op->reg, size, product);
-    flags_product(cpu, sign_extend(product, size) != product);
+    flags_product(cpu, overflow);
     NEXT;
 }
 
@@ -324,8 +364,11 @@ always const struct op *imul(struct cpu *cpu, const struct op *op, unsigned size
     }
 IMUL_FORMS(2)
 IMUL_FORMS(4)
-operand_table imul_two = {[1] = {imul_two_r_2, imul_two_m_2}, [2] = {imul_two_r_4, imul_two_m_4}};
-operand_table imul_three = {[1] = {imul_three_r_2, imul_three_m_2}, [2] = {imul_three_r_4, imul_three_m_4}};
+IMUL_FORMS(8)
+#define WORD_TABLE(name)                                                                                     \
+    operand_table name = {[1] = {name##_r_2, name##_m_2}, {name##_r_4, name##_m_4}, {name##_r_8, name##_m_8}};
+WORD_TABLE(imul_two)
+WORD_TABLE(imul_three)
 
 /* ---- sign extension of the accumulator ---- */
 
@@ -350,6 +393,18 @@ const struct op *op_cwd(struct cpu *cpu, const struct op *op)
 const struct op *op_cdq(struct cpu *cpu, const struct op *op)
 {
     cpu->gpr[RDX] = cpu->gpr[RAX] & 0x80000000 ? UINT32_MAX : 0;
+    NEXT;
+}
+
+const struct op *op_cdqe(struct cpu *cpu, const struct op *op)
+{
+    cpu->gpr[RAX] = (int64_t)(int32_t)cpu->gpr[RAX];
+    NEXT;
+}
+
+const struct op *op_cqo(struct cpu *cpu, const struct op *op)
+{
+    cpu->gpr[RDX] = (int64_t)cpu->gpr[RAX] >> 63;
     NEXT;
 }
 

@@ -1,5 +1,5 @@
 /*
- * Single bits: BT BTS BTR BTC, BSF, BSR.
+ * Single bits: BT BTS BTR BTC, BSF, BSR; counts of them: POPCNT, TZCNT, LZCNT.
  *
  * Source: SDM volume 2. A bit number out of a register reaches memory beyond the operand, either way. BSF and BSR of 0
  * leave the destination as it was.
@@ -33,7 +33,7 @@ always const struct op *bit_memory(struct cpu *cpu, const struct op *op, enum bi
     struct modify modify;
 
     MAY_FAULT;
-    offset = (offset + (number >> (size == 2 ? 4 : 5)) * size) & op->mask;
+    offset = (offset + (number >> (size == 2 ? 4 : size == 4 ? 5 : 6)) * size) & op->mask;
     if (kind == BT) {
         value = load(cpu, op->segment, offset, size);
     } else {
@@ -61,41 +61,72 @@ always const struct op *bit_memory(struct cpu *cpu, const struct op *op, enum bi
     {                                                                                                        \
         return bit_memory(cpu, op, kind, size, op->immediate & (size * 8 - 1));                              \
     }
-#define BIT_WIDTHS(kind) BIT(kind, 2) BIT(kind, 4)
+#define BIT_WIDTHS(kind) BIT(kind, 2) BIT(kind, 4) BIT(kind, 8)
 #define BIT_KINDS(X)     X(BT) X(BTS) X(BTR) X(BTC)
 #define BIT_REGISTER(kind)                                                                                   \
-    [kind] = {                                                                                               \
-        [1] = {kind##_register_r_2, kind##_register_m_2}, [2] = {kind##_register_r_4, kind##_register_m_4}},
+    [kind] = {[1] = {kind##_register_r_2, kind##_register_m_2},                                              \
+              {kind##_register_r_4, kind##_register_m_4},                                                    \
+              {kind##_register_r_8, kind##_register_m_8}},
 #define BIT_IMMEDIATE(kind)                                                                                  \
     [kind] = {[1] = {kind##_immediate_r_2, kind##_immediate_m_2},                                            \
-              [2] = {kind##_immediate_r_4, kind##_immediate_m_4}},
+              {kind##_immediate_r_4, kind##_immediate_m_4},                                                  \
+              {kind##_immediate_r_8, kind##_immediate_m_8}},
 
 BIT_KINDS(BIT_WIDTHS)
 operand_table bt_register[4] = {BIT_KINDS(BIT_REGISTER)};
 operand_table bt_immediate[4] = {BIT_KINDS(BIT_IMMEDIATE)};
 
-always const struct op *bit_scan(struct cpu *cpu, const struct op *op, bool reverse, unsigned size,
-                                 uint64_t value)
+enum scan { BSF, BSR, POPCNT, TZCNT, LZCNT };
+
+always void bit_search(struct cpu *cpu, const struct op *op, bool reverse, unsigned size, uint64_t value)
 {
     if (value)
         reg_set(cpu, op->reg, size, reverse ? 63 - __builtin_clzll(value) : __builtin_ctzll(value));
     flags_change(cpu, FLAG_ZF, value ? 0 : FLAG_ZF);
+}
+
+/* TZCNT and LZCNT of 0 are the width. */
+always void bit_count(struct cpu *cpu, const struct op *op, enum scan kind, unsigned size, uint64_t value)
+{
+    unsigned bits = size * 8, count = kind == POPCNT  ? (unsigned)__builtin_popcountll(value)
+                                      : !value        ? bits
+                                      : kind == TZCNT ? (unsigned)__builtin_ctzll(value)
+                                                      : bits - 64 + (unsigned)__builtin_clzll(value);
+
+    reg_set(cpu, op->reg, size, count);
+    if (kind == POPCNT)
+        flags_set_arithmetic(cpu, value ? 0 : FLAG_ZF);
+    else
+        flags_change(cpu, FLAG_ZF | FLAG_CF, (count ? 0 : FLAG_ZF) | (value ? 0 : FLAG_CF));
+}
+
+always const struct op *bit_scan(struct cpu *cpu, const struct op *op, enum scan kind, unsigned size,
+                                 uint64_t value)
+{
+    if (kind == BSF || kind == BSR)
+        bit_search(cpu, op, kind == BSR, size, value);
+    else
+        bit_count(cpu, op, kind, size, value);
     NEXT;
 }
 
-#define SCAN(name, reverse, size)                                                                            \
+#define SCAN(name, kind, size)                                                                               \
     static const struct op *name##_r_##size(struct cpu *cpu, const struct op *op)                            \
     {                                                                                                        \
-        return bit_scan(cpu, op, reverse, size, reg_get(cpu, op->base, size));                               \
+        return bit_scan(cpu, op, kind, size, reg_get(cpu, op->base, size));                                  \
     }                                                                                                        \
     static const struct op *name##_m_##size(struct cpu *cpu, const struct op *op)                            \
     {                                                                                                        \
         MAY_FAULT;                                                                                           \
-        return bit_scan(cpu, op, reverse, size, load(cpu, op->segment, address(cpu, op), size));             \
+        return bit_scan(cpu, op, kind, size, load(cpu, op->segment, address(cpu, op), size));                \
     }
-#define SCAN_TABLE(name, reverse)                                                                            \
-    SCAN(name, reverse, 2)                                                                                   \
-    SCAN(name, reverse, 4)                                                                                   \
-    operand_table name = {[1] = {name##_r_2, name##_m_2}, [2] = {name##_r_4, name##_m_4}};
-SCAN_TABLE(bsf, false)
-SCAN_TABLE(bsr, true)
+#define SCAN_TABLE(name, kind)                                                                               \
+    SCAN(name, kind, 2)                                                                                      \
+    SCAN(name, kind, 4)                                                                                      \
+    SCAN(name, kind, 8)                                                                                      \
+    operand_table name = {[1] = {name##_r_2, name##_m_2}, {name##_r_4, name##_m_4}, {name##_r_8, name##_m_8}};
+SCAN_TABLE(bsf, BSF)
+SCAN_TABLE(bsr, BSR)
+SCAN_TABLE(popcnt, POPCNT)
+SCAN_TABLE(tzcnt, TZCNT)
+SCAN_TABLE(lzcnt, LZCNT)

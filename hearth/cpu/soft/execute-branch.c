@@ -10,11 +10,11 @@
 /* With 16-bit operands the target wraps at 64 KiB; then it is no fixed distance away and nothing is linked. */
 always const struct op *jump(struct cpu *cpu, const struct op *op, unsigned size)
 {
-    uint64_t target = cpu->rip + (int64_t)(int32_t)op->immediate;
+    uint64_t target = branch_target(cpu, op, size);
 
     if (size == 2 && unlikely(target > UINT16_MAX))
         return leave_branch(cpu, op, LINK_NONE, target & UINT16_MAX);
-    return chain(cpu, op, LINK_TAKEN, target & UINT32_MAX);
+    return chain(cpu, op, LINK_TAKEN, size == 8 ? target : target & UINT32_MAX);
 }
 
 always const struct op *jump_if(struct cpu *cpu, const struct op *op, unsigned size, bool taken)
@@ -28,7 +28,7 @@ always const struct op *jump_if(struct cpu *cpu, const struct op *op, unsigned s
 const struct op *op_continue(struct cpu *cpu, const struct op *op)
 {
     struct block *next = cpu->block->link[LINK_FALL];
-    uint64_t rip = (cpu->rip + op->offset) & UINT32_MAX;
+    uint64_t rip = (cpu->rip + op->offset) & cpu->linear_mask;
 
     if (likely(next && !atomic_load_explicit(&cpu->attention, memory_order_relaxed)) &&
         likely(rip + next->length <= cpu->code_end) &&
@@ -52,41 +52,41 @@ const struct op *op_continue(struct cpu *cpu, const struct op *op)
     {                                                                                                        \
         return jump_if(cpu, op, size, condition_tested(cpu, code));                                          \
     }
-#define JUMP_CONDITIONS(code) JUMP_CONDITION(code, 2) JUMP_CONDITION(code, 4)
+#define JUMP_CONDITIONS(code) JUMP_CONDITION(code, 2) JUMP_CONDITION(code, 4) JUMP_CONDITION(code, 8)
 #define JUMP_ROW(code)                                                                                       \
-    {{jump_##code##_2, jump_##code##_4},                                                                     \
-     {jump_##code##_compared_2, jump_##code##_compared_4},                                                   \
-     {jump_##code##_tested_2, jump_##code##_tested_4}},
+    {{jump_##code##_2, jump_##code##_4, jump_##code##_8},                                                    \
+     {jump_##code##_compared_2, jump_##code##_compared_4, jump_##code##_compared_8},                         \
+     {jump_##code##_tested_2, jump_##code##_tested_4, jump_##code##_tested_8}},
 #define CONDITIONS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 
 CONDITIONS(JUMP_CONDITIONS)
-op_function *const jump_condition[16][KNOWNS][2] = {CONDITIONS(JUMP_ROW)};
+op_function *const jump_condition[16][KNOWNS][SIZES] = {CONDITIONS(JUMP_ROW)};
 
-/* CX or ECX by address size, which the decoder leaves in scale. */
+/* CX, ECX or RCX by address size, which the decoder leaves in scale. */
 always uint64_t count_register(const struct cpu *cpu, const struct op *op)
 {
-    return op->scale ? (uint32_t)cpu->gpr[RCX] : (uint16_t)cpu->gpr[RCX];
+    return reg_get(cpu, RCX * 8, 2u << op->scale);
 }
 
 always void count_register_set(struct cpu *cpu, const struct op *op, uint64_t value)
 {
-    reg_set(cpu, RCX * 8, op->scale ? 4 : 2, value);
+    reg_set(cpu, RCX * 8, 2u << op->scale, value);
 }
 
 enum loop_kind { LOOP_ALWAYS, LOOP_EQUAL, LOOP_NOT_EQUAL };
 
 always const struct op *loop(struct cpu *cpu, const struct op *op, enum loop_kind kind, unsigned size)
 {
-    uint64_t count = count_register(cpu, op) - 1, target = cpu->rip + (int64_t)(int32_t)op->immediate;
-    bool taken = (op->scale ? (uint32_t)count : (uint16_t)count) != 0;
+    uint64_t count = count_register(cpu, op) - 1, target = branch_target(cpu, op, size);
+    bool taken = count != 0;
 
     if (kind == LOOP_EQUAL)
         taken &= flag_zero(cpu);
     if (kind == LOOP_NOT_EQUAL)
         taken &= !flag_zero(cpu);
-    target = size == 2 ? target & UINT16_MAX : target & UINT32_MAX;
-    if (taken && unlikely(target >= cpu->code_end))
-        branch_outside(cpu, op, target);
+    target = near_target(target, size);
+    if (taken)
+        target_check(cpu, op, target, size);
     count_register_set(cpu, op, count);
     return jump_if(cpu, op, size, taken);
 }
@@ -121,18 +121,6 @@ always const struct op *loop(struct cpu *cpu, const struct op *op, enum loop_kin
     {                                                                                                        \
         return jump_if(cpu, op, size, count_register(cpu, op) == 0);                                         \
     }                                                                                                        \
-    static const struct op *jump_far_##size(struct cpu *cpu, const struct op *op)                            \
-    {                                                                                                        \
-        MAY_FAULT;                                                                                           \
-        far_jump(cpu, op->displacement, op->immediate, size);                                                \
-        return leave_changed(cpu, op);                                                                       \
-    }                                                                                                        \
-    static const struct op *call_far_##size(struct cpu *cpu, const struct op *op)                            \
-    {                                                                                                        \
-        MAY_FAULT;                                                                                           \
-        far_call(cpu, op->displacement, op->immediate, size, next_rip(cpu, op));                             \
-        return leave_changed(cpu, op);                                                                       \
-    }                                                                                                        \
     static const struct op *jump_far_memory_##size(struct cpu *cpu, const struct op *op)                     \
     {                                                                                                        \
         uint64_t place = address(cpu, op), offset;                                                           \
@@ -166,23 +154,40 @@ always const struct op *loop(struct cpu *cpu, const struct op *op, enum loop_kin
         return leave_changed(cpu, op);                                                                       \
     }
 
+#define BRANCHES_DIRECT(size)                                                                                \
+    static const struct op *jump_far_##size(struct cpu *cpu, const struct op *op)                            \
+    {                                                                                                        \
+        MAY_FAULT;                                                                                           \
+        far_jump(cpu, op->displacement, op->immediate, size);                                                \
+        return leave_changed(cpu, op);                                                                       \
+    }                                                                                                        \
+    static const struct op *call_far_##size(struct cpu *cpu, const struct op *op)                            \
+    {                                                                                                        \
+        MAY_FAULT;                                                                                           \
+        far_call(cpu, op->displacement, op->immediate, size, next_rip(cpu, op));                             \
+        return leave_changed(cpu, op);                                                                       \
+    }
+
 BRANCHES(2)
 BRANCHES(4)
+BRANCHES(8)
+BRANCHES_DIRECT(2)
+BRANCHES_DIRECT(4)
 
-#define PAIR(name) size_pair name = {name##_2, name##_4};
-PAIR(jump_near)
-PAIR(jump_register)
-PAIR(jump_memory)
-PAIR(loop_always)
-PAIR(loop_equal)
-PAIR(loop_not_equal)
-PAIR(jump_cx_zero)
-PAIR(jump_far)
-PAIR(call_far)
-PAIR(jump_far_memory)
-PAIR(call_far_memory)
-PAIR(return_far)
-PAIR(interrupt_return_op)
+#define SIZE_TABLE(name) size_table name = {name##_2, name##_4, name##_8};
+SIZE_TABLE(jump_near)
+SIZE_TABLE(jump_register)
+SIZE_TABLE(jump_memory)
+SIZE_TABLE(loop_always)
+SIZE_TABLE(loop_equal)
+SIZE_TABLE(loop_not_equal)
+SIZE_TABLE(jump_cx_zero)
+size_table jump_far = {jump_far_2, jump_far_4};
+size_table call_far = {call_far_2, call_far_4};
+SIZE_TABLE(jump_far_memory)
+SIZE_TABLE(call_far_memory)
+SIZE_TABLE(return_far)
+SIZE_TABLE(interrupt_return_op)
 
 /* ---- software interrupts ---- */
 

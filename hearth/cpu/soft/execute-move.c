@@ -1,6 +1,6 @@
 /*
- * What moves data without arithmetic: MOVZX MOVSX LEA XCHG BSWAP XLAT CMOVcc SETcc, the flag instructions, and
- * XADD, CMPXCHG and CMPXCHG8B, which exchange.
+ * What moves data without arithmetic: MOVZX MOVSX LEA XCHG BSWAP MOVBE XLAT CMOVcc SETcc, the flag instructions, and
+ * XADD, CMPXCHG, CMPXCHG8B and CMPXCHG16B, which exchange.
  *
  * Source: SDM volume 2.
  */
@@ -28,27 +28,31 @@ always uint64_t extend(uint64_t value, unsigned from, bool is_signed)
                 extend(load(cpu, op->segment, address(cpu, op), from), from, is_signed));                    \
         NEXT;                                                                                                \
     }
+#define WORD_TABLE(name)                                                                                     \
+    operand_table name = {[1] = {name##_r_2, name##_m_2}, {name##_r_4, name##_m_4}, {name##_r_8, name##_m_8}};
 #define EXTEND_TABLE(name, from, is_signed)                                                                  \
     EXTEND(name, from, is_signed, 2)                                                                         \
     EXTEND(name, from, is_signed, 4)                                                                         \
-    operand_table name = {[1] = {name##_r_2, name##_m_2}, [2] = {name##_r_4, name##_m_4}};
+    EXTEND(name, from, is_signed, 8)                                                                         \
+    WORD_TABLE(name)
 
 EXTEND_TABLE(move_zero_8, 1, false)
 EXTEND_TABLE(move_zero_16, 2, false)
 EXTEND_TABLE(move_sign_8, 1, true)
 EXTEND_TABLE(move_sign_16, 2, true)
+EXTEND_TABLE(move_sign_32, 4, true)
 
 #define EXTEND_FLAT(from)                                                                                    \
     static const struct op *move_zero_flat_##from(struct cpu *cpu, const struct op *op)                      \
     {                                                                                                        \
         MAY_FAULT;                                                                                           \
-        cpu->gpr[op->reg / 8] = load_linear(cpu, address_flat(cpu, op), from);                               \
+        cpu->gpr[op->reg / 8] = load_linear(cpu, address(cpu, op), from);                                    \
         NEXT;                                                                                                \
     }
 EXTEND_FLAT(1)
 EXTEND_FLAT(2)
-op_function *const move_zero_8_flat[WIDTHS] = {[2] = move_zero_flat_1};
-op_function *const move_zero_16_flat[WIDTHS] = {[2] = move_zero_flat_2};
+op_function *const move_zero_8_flat[WIDTHS] = {[2] = move_zero_flat_1, move_zero_flat_1};
+op_function *const move_zero_16_flat[WIDTHS] = {[2] = move_zero_flat_2, move_zero_flat_2};
 
 /* ---- addresses, exchanges ---- */
 
@@ -64,15 +68,28 @@ const struct op *op_lea_32(struct cpu *cpu, const struct op *op)
     NEXT;
 }
 
-const struct op *op_lea_flat(struct cpu *cpu, const struct op *op)
+/* Also where addresses and operands have 32 bits: the mask cuts. */
+const struct op *op_lea_64(struct cpu *cpu, const struct op *op)
 {
-    REG64(op->reg) = address_flat(cpu, op);
+    REG64(op->reg) = address(cpu, op);
     NEXT;
 }
 
 const struct op *op_bswap(struct cpu *cpu, const struct op *op)
 {
     REG64(op->base) = __builtin_bswap32(REG32(op->base));
+    NEXT;
+}
+
+const struct op *op_bswap_64(struct cpu *cpu, const struct op *op)
+{
+    REG64(op->base) = __builtin_bswap64(REG64(op->base));
+    NEXT;
+}
+
+const struct op *op_mov_immediate_64(struct cpu *cpu, const struct op *op)
+{
+    REG64(op->base) = op->mask;
     NEXT;
 }
 
@@ -114,7 +131,7 @@ const struct op *op_xlat(struct cpu *cpu, const struct op *op)
     {                                                                                                        \
         int64_t left = sign_extend(reg_get(cpu, op->base, size), size);                                      \
         int64_t right = sign_extend(reg_get(cpu, op->reg, size), size);                                      \
-        int64_t sum = sign_extend(left + right, size);                                                       \
+        int64_t sum = sign_extend((uint64_t)left + right, size);                                             \
                                                                                                              \
         flags_defer(cpu, FLAGS_ADD, sum, left, right);                                                       \
         reg_set(cpu, op->reg, size, left);                                                                   \
@@ -128,7 +145,7 @@ const struct op *op_xlat(struct cpu *cpu, const struct op *op)
                                                                                                              \
         MAY_FAULT;                                                                                           \
         left = sign_extend(modify_begin(cpu, op->segment, address(cpu, op), size, &modify), size);           \
-        sum = sign_extend(left + right, size);                                                               \
+        sum = sign_extend((uint64_t)left + right, size);                                                     \
         modify_end(cpu, size, sum, &modify);                                                                 \
         flags_defer(cpu, FLAGS_ADD, sum, left, right);                                                       \
         reg_set(cpu, op->reg, size, left);                                                                   \
@@ -139,7 +156,7 @@ const struct op *op_xlat(struct cpu *cpu, const struct op *op)
         int64_t left = sign_extend(cpu->gpr[RAX], size);                                                     \
         int64_t right = sign_extend(reg_get(cpu, op->base, size), size);                                     \
                                                                                                              \
-        flags_defer(cpu, FLAGS_SUB, sign_extend(left - right, size), left, right);                           \
+        flags_defer(cpu, FLAGS_SUB, sign_extend((uint64_t)left - right, size), left, right);                 \
         if (left == right)                                                                                   \
             reg_set(cpu, op->base, size, reg_get(cpu, op->reg, size));                                       \
         else                                                                                                 \
@@ -154,7 +171,7 @@ const struct op *op_xlat(struct cpu *cpu, const struct op *op)
         MAY_FAULT;                                                                                           \
         right = sign_extend(modify_begin(cpu, op->segment, address(cpu, op), size, &modify), size);          \
         modify_end(cpu, size, left == right ? reg_get(cpu, op->reg, size) : (uint64_t)right, &modify);       \
-        flags_defer(cpu, FLAGS_SUB, sign_extend(left - right, size), left, right);                           \
+        flags_defer(cpu, FLAGS_SUB, sign_extend((uint64_t)left - right, size), left, right);                 \
         if (left != right)                                                                                   \
             reg_set(cpu, RAX * 8, size, right);                                                              \
         NEXT;                                                                                                \
@@ -163,9 +180,13 @@ const struct op *op_xlat(struct cpu *cpu, const struct op *op)
 EXCHANGES(1)
 EXCHANGES(2)
 EXCHANGES(4)
+EXCHANGES(8)
 
 #define OPERAND_TABLE(name)                                                                                  \
-    operand_table name = {{name##_r_1, name##_m_1}, {name##_r_2, name##_m_2}, {name##_r_4, name##_m_4}};
+    operand_table name = {{name##_r_1, name##_m_1},                                                          \
+                          {name##_r_2, name##_m_2},                                                          \
+                          {name##_r_4, name##_m_4},                                                          \
+                          {name##_r_8, name##_m_8}};
 OPERAND_TABLE(xchg)
 OPERAND_TABLE(xadd)
 OPERAND_TABLE(cmpxchg)
@@ -188,6 +209,60 @@ const struct op *op_cmpxchg8b(struct cpu *cpu, const struct op *op)
     NEXT;
 }
 
+/* Both halves are as good as one access: aligned, they lie in one page. */
+const struct op *op_cmpxchg16b(struct cpu *cpu, const struct op *op)
+{
+    uint64_t offset = address(cpu, op), low, high;
+    struct modify modify_low, modify_high;
+    bool equal;
+
+    MAY_FAULT;
+    if (segment_linear(cpu, op->segment, offset, 16, true) & 15) {
+        fault_because(cpu, "CMPXCHG16B: the operand is not aligned to 16 bytes");
+        fault_error(cpu, VECTOR_GP, 0);
+    }
+    low = modify_begin(cpu, op->segment, offset, 8, &modify_low);
+    high = modify_begin(cpu, op->segment, offset + 8, 8, &modify_high);
+    equal = low == cpu->gpr[RAX] && high == cpu->gpr[RDX];
+    modify_end(cpu, 8, equal ? cpu->gpr[RBX] : low, &modify_low);
+    modify_end(cpu, 8, equal ? cpu->gpr[RCX] : high, &modify_high);
+    if (!equal) {
+        cpu->gpr[RAX] = low;
+        cpu->gpr[RDX] = high;
+    }
+    flags_change(cpu, FLAG_ZF, equal ? FLAG_ZF : 0);
+    NEXT;
+}
+
+/* ---- MOVBE ---- */
+
+always uint64_t swapped(uint64_t value, unsigned size)
+{
+    return __builtin_bswap64(value) >> (64 - size * 8);
+}
+
+#define SWAPPING(size)                                                                                       \
+    static const struct op *movbe_load_m_##size(struct cpu *cpu, const struct op *op)                        \
+    {                                                                                                        \
+        MAY_FAULT;                                                                                           \
+        reg_set(cpu, op->reg, size, swapped(load(cpu, op->segment, address(cpu, op), size), size));          \
+        NEXT;                                                                                                \
+    }                                                                                                        \
+    static const struct op *movbe_store_m_##size(struct cpu *cpu, const struct op *op)                       \
+    {                                                                                                        \
+        MAY_FAULT;                                                                                           \
+        store(cpu, op->segment, address(cpu, op), size, swapped(reg_get(cpu, op->reg, size), size));         \
+        NEXT;                                                                                                \
+    }
+SWAPPING(2)
+SWAPPING(4)
+SWAPPING(8)
+#define MEMORY_TABLE(name)                                                                                   \
+    operand_table name = {                                                                                   \
+        [1] = {op_undefined, name##_m_2}, {op_undefined, name##_m_4}, {op_undefined, name##_m_8}};
+MEMORY_TABLE(movbe_load)
+MEMORY_TABLE(movbe_store)
+
 /* ---- by condition ---- */
 
 #define CONDITIONAL_MOVE(code, size)                                                                         \
@@ -209,6 +284,7 @@ const struct op *op_cmpxchg8b(struct cpu *cpu, const struct op *op)
 #define CONDITIONAL(code)                                                                                    \
     CONDITIONAL_MOVE(code, 2)                                                                                \
     CONDITIONAL_MOVE(code, 4)                                                                                \
+    CONDITIONAL_MOVE(code, 8)                                                                                \
     static const struct op *set_##code##_r(struct cpu *cpu, const struct op *op)                             \
     {                                                                                                        \
         REG8(op->base) = condition(cpu, code);                                                               \
@@ -225,7 +301,9 @@ const struct op *op_cmpxchg8b(struct cpu *cpu, const struct op *op)
 CONDITIONS(CONDITIONAL)
 
 #define MOVE_ROW(code)                                                                                       \
-    {[1] = {cmov_##code##_r_2, cmov_##code##_m_2}, [2] = {cmov_##code##_r_4, cmov_##code##_m_4}},
+    {[1] = {cmov_##code##_r_2, cmov_##code##_m_2},                                                           \
+     {cmov_##code##_r_4, cmov_##code##_m_4},                                                                 \
+     {cmov_##code##_r_8, cmov_##code##_m_8}},
 #define SET_ROW(code) {set_##code##_r, set_##code##_m},
 op_function *const conditional_move[16][WIDTHS][OPERAND_FORMS] = {CONDITIONS(MOVE_ROW)};
 op_function *const set_condition[16][OPERAND_FORMS] = {CONDITIONS(SET_ROW)};

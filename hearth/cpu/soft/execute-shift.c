@@ -7,7 +7,11 @@
 #include "cpu/soft/execute.h"
 #include "cpu/soft/flags.h"
 
-enum { COUNT_MASK = 31 };
+/* Counts are cut to 5 bits, to 6 where the operand has 64. */
+always unsigned count_cut(unsigned count, unsigned size)
+{
+    return count & (size == 8 ? 63 : 31);
+}
 
 always uint32_t carry_and_overflow(bool carry, bool overflow)
 {
@@ -65,9 +69,8 @@ always uint64_t shift_plain(struct cpu *cpu, enum shift kind, unsigned size, uin
     bool carry, overflow;
 
     if (kind == SHL || kind == SAL) {
-        result = value << count;
-        carry = result >> bits & 1;
-        result &= mask;
+        result = (value << count) & mask;
+        carry = size == 8 ? value >> (bits - count) & 1 : value << count >> bits & 1;
         overflow = top_bit(result, bits) ^ carry;
     } else if (kind == SHR) {
         carry = value >> (count - 1) & 1;
@@ -97,9 +100,11 @@ always uint64_t shift(struct cpu *cpu, enum shift kind, unsigned size, uint64_t 
 always const struct op *shift_register(struct cpu *cpu, const struct op *op, enum shift kind, unsigned size,
                                        unsigned count)
 {
-    count &= COUNT_MASK;
+    count = count_cut(count, size);
     if (count)
         reg_set(cpu, op->base, size, shift(cpu, kind, size, reg_get(cpu, op->base, size), count));
+    else if (size == 4)
+        REG64(op->base) = REG32(op->base);
     NEXT;
 }
 
@@ -111,7 +116,7 @@ always const struct op *shift_memory(struct cpu *cpu, const struct op *op, enum 
 
     MAY_FAULT;
     value = modify_begin(cpu, op->segment, address(cpu, op), size, &modify);
-    count &= COUNT_MASK;
+    count = count_cut(count, size);
     if (count)
         modify_end(cpu, size, shift(cpu, kind, size, value, count), &modify);
     NEXT;
@@ -136,21 +141,25 @@ always const struct op *shift_memory(struct cpu *cpu, const struct op *op, enum 
     }
 
 #define SHIFT_KINDS(X)     X(ROL) X(ROR) X(RCL) X(RCR) X(SHL) X(SHR) X(SAR)
-#define SHIFT_WIDTHS(kind) SHIFT(kind, 1) SHIFT(kind, 2) SHIFT(kind, 4)
+#define SHIFT_WIDTHS(kind) SHIFT(kind, 1) SHIFT(kind, 2) SHIFT(kind, 4) SHIFT(kind, 8)
 #define SHIFT_ROW(kind, size)                                                                                \
     {                                                                                                        \
         kind##_ri_##size, kind##_rc_##size, kind##_mi_##size, kind##_mc_##size                               \
     }
-#define SHIFT_ROWS(kind) [kind] = {SHIFT_ROW(kind, 1), SHIFT_ROW(kind, 2), SHIFT_ROW(kind, 4)},
+#define SHIFT_COLUMNS(kind)                                                                                  \
+    {                                                                                                        \
+        SHIFT_ROW(kind, 1), SHIFT_ROW(kind, 2), SHIFT_ROW(kind, 4), SHIFT_ROW(kind, 8)                       \
+    }
+#define SHIFT_ROWS(kind) [kind] = SHIFT_COLUMNS(kind),
 
 SHIFT_KINDS(SHIFT_WIDTHS)
 op_function *const shift_handlers[SHIFTS][WIDTHS][SHIFT_FORMS] = {
-    SHIFT_KINDS(SHIFT_ROWS)[SAL] = {SHIFT_ROW(SHL, 1), SHIFT_ROW(SHL, 2), SHIFT_ROW(SHL, 4)},
+    SHIFT_KINDS(SHIFT_ROWS)[SAL] = SHIFT_COLUMNS(SHL),
 };
 
 /* ---- SHLD and SHRD ---- */
 
-/* The count is 1 to 31. For 16 bits and a count above 16 bits come in from the destination again. */
+/* The count is 1 to 31, or 63. For 16 bits and a count above 16 bits come in from the destination again. */
 always uint64_t shift_double(struct cpu *cpu, bool left, unsigned size, uint64_t value, uint64_t fill,
                              unsigned count)
 {
@@ -159,12 +168,16 @@ always uint64_t shift_double(struct cpu *cpu, bool left, unsigned size, uint64_t
     unsigned __int128 all;
     bool carry;
 
-    if (left) {
-        all = ((unsigned __int128)value << 2 * bits | (unsigned __int128)fill << bits | value) << count;
-        result = (uint64_t)(all >> 2 * bits) & mask;
-        carry = all >> 3 * bits & 1;
+    if (size == 8) {
+        result = left ? value << count | fill >> (64 - count) : value >> count | fill << (64 - count);
+        carry = (left ? value >> (64 - count) : value >> (count - 1)) & 1;
+    } else if (left) {
+        all = ((unsigned __int128)value << (2 * bits & 127) | (unsigned __int128)fill << bits | value)
+              << count;
+        result = (uint64_t)(all >> (2 * bits & 127)) & mask;
+        carry = all >> (3 * bits & 127) & 1;
     } else {
-        all = (unsigned __int128)value << 2 * bits | (unsigned __int128)fill << bits | value;
+        all = (unsigned __int128)value << (2 * bits & 127) | (unsigned __int128)fill << bits | value;
         result = (uint64_t)(all >> count) & mask;
         carry = all >> (count - 1) & 1;
     }
@@ -176,11 +189,13 @@ always uint64_t shift_double(struct cpu *cpu, bool left, unsigned size, uint64_t
 always const struct op *double_register(struct cpu *cpu, const struct op *op, bool left, unsigned size,
                                         unsigned count)
 {
-    count &= COUNT_MASK;
+    count = count_cut(count, size);
     if (count)
         reg_set(
             cpu, op->base, size,
             shift_double(cpu, left, size, reg_get(cpu, op->base, size), reg_get(cpu, op->reg, size), count));
+    else if (size == 4)
+        REG64(op->base) = REG32(op->base);
     NEXT;
 }
 
@@ -192,7 +207,7 @@ always const struct op *double_memory(struct cpu *cpu, const struct op *op, bool
 
     MAY_FAULT;
     value = modify_begin(cpu, op->segment, address(cpu, op), size, &modify);
-    count &= COUNT_MASK;
+    count = count_cut(count, size);
     if (count)
         modify_end(cpu, size, shift_double(cpu, left, size, value, reg_get(cpu, op->reg, size), count),
                    &modify);
@@ -211,7 +226,8 @@ always const struct op *double_memory(struct cpu *cpu, const struct op *op, bool
 #define DOUBLE_TABLE(name, left, count)                                                                      \
     DOUBLE(name, left, 2, count)                                                                             \
     DOUBLE(name, left, 4, count)                                                                             \
-    operand_table name = {[1] = {name##_r_2, name##_m_2}, [2] = {name##_r_4, name##_m_4}};
+    DOUBLE(name, left, 8, count)                                                                             \
+    operand_table name = {[1] = {name##_r_2, name##_m_2}, {name##_r_4, name##_m_4}, {name##_r_8, name##_m_8}};
 
 DOUBLE_TABLE(shld_immediate, true, op->immediate)
 DOUBLE_TABLE(shld_cl, true, cpu->gpr[RCX])

@@ -12,10 +12,16 @@ always void stack_pointer_set(struct cpu *cpu, uint64_t pointer)
     cpu->gpr[RSP] = (cpu->gpr[RSP] & ~cpu->stack_mask & UINT32_MAX) | (pointer & cpu->stack_mask);
 }
 
+/* Elements of 64 bits are those of 64-bit code, and of it alone in a flat form. */
+always uint64_t flat_pointer(uint64_t pointer, unsigned size)
+{
+    return size == 8 ? pointer : (uint32_t)pointer;
+}
+
 always void push_on(struct cpu *cpu, unsigned size, uint64_t value, bool flat)
 {
     if (flat) {
-        uint64_t pointer = (uint32_t)(cpu->gpr[RSP] - size);
+        uint64_t pointer = flat_pointer(cpu->gpr[RSP] - size, size);
 
         store_linear(cpu, pointer, size, value);
         cpu->gpr[RSP] = pointer;
@@ -28,34 +34,23 @@ always void push_on(struct cpu *cpu, unsigned size, uint64_t value, bool flat)
 always uint64_t top_of(struct cpu *cpu, unsigned size, bool flat)
 {
     if (flat)
-        return load_linear(cpu, (uint32_t)cpu->gpr[RSP], size);
+        return load_linear(cpu, flat_pointer(cpu->gpr[RSP], size), size);
     return load(cpu, SEG_SS, cpu->gpr[RSP] & cpu->stack_mask, size);
 }
 
-always void drop_from(struct cpu *cpu, unsigned size, bool flat)
+always void drop_from(struct cpu *cpu, unsigned bytes, unsigned size, bool flat)
 {
     if (flat)
-        cpu->gpr[RSP] = (uint32_t)(cpu->gpr[RSP] + size);
+        cpu->gpr[RSP] = flat_pointer(cpu->gpr[RSP] + bytes, size);
     else
-        stack_pointer_set(cpu, cpu->gpr[RSP] + size);
-}
-
-always uint64_t near_target(uint64_t rip, unsigned size)
-{
-    return size == 2 ? rip & UINT16_MAX : rip & UINT32_MAX;
-}
-
-always void target_check(struct cpu *cpu, const struct op *op, uint64_t rip)
-{
-    if (unlikely(rip >= cpu->code_end))
-        branch_outside(cpu, op, rip);
+        stack_pointer_set(cpu, cpu->gpr[RSP] + bytes);
 }
 
 always const struct op *call_direct(struct cpu *cpu, const struct op *op, unsigned size, bool flat)
 {
-    uint64_t target = cpu->rip + (int64_t)(int32_t)op->immediate, masked = near_target(target, size);
+    uint64_t target = branch_target(cpu, op, size), masked = near_target(target, size);
 
-    target_check(cpu, op, masked);
+    target_check(cpu, op, masked, size);
     MAY_FAULT;
     push_on(cpu, size, next_rip(cpu, op), flat);
     if (size == 2 && unlikely(target != masked))
@@ -65,7 +60,7 @@ always const struct op *call_direct(struct cpu *cpu, const struct op *op, unsign
 
 always const struct op *call_indirect(struct cpu *cpu, const struct op *op, unsigned size, uint64_t target)
 {
-    target_check(cpu, op, target);
+    target_check(cpu, op, target, size);
     MAY_FAULT;
     push(cpu, size, next_rip(cpu, op));
     return chain_indirect(cpu, op, target);
@@ -78,8 +73,8 @@ always const struct op *near_return(struct cpu *cpu, const struct op *op, unsign
 
     MAY_FAULT;
     target = top_of(cpu, size, flat);
-    target_check(cpu, op, target);
-    drop_from(cpu, size + release, flat);
+    target_check(cpu, op, target, size);
+    drop_from(cpu, size + release, size, flat);
     return chain_indirect(cpu, op, target);
 }
 
@@ -93,7 +88,7 @@ always const struct op *near_return(struct cpu *cpu, const struct op *op, unsign
     static const struct op *push_immediate_##size##name(struct cpu *cpu, const struct op *op)                \
     {                                                                                                        \
         MAY_FAULT;                                                                                           \
-        push_on(cpu, size, op->immediate, flat);                                                             \
+        push_on(cpu, size, (int32_t)op->immediate, flat);                                                    \
         NEXT;                                                                                                \
     }                                                                                                        \
     static const struct op *pop_register_##size##name(struct cpu *cpu, const struct op *op)                  \
@@ -102,7 +97,7 @@ always const struct op *near_return(struct cpu *cpu, const struct op *op, unsign
                                                                                                              \
         MAY_FAULT;                                                                                           \
         value = top_of(cpu, size, flat);                                                                     \
-        drop_from(cpu, size, flat);                                                                          \
+        drop_from(cpu, size, size, flat);                                                                    \
         reg_set(cpu, op->base, size, value);                                                                 \
         NEXT;                                                                                                \
     }                                                                                                        \
@@ -116,10 +111,13 @@ always const struct op *near_return(struct cpu *cpu, const struct op *op, unsign
     }
 STACK(2, , false)
 STACK(4, , false)
+STACK(8, , false)
 STACK(2, flat, true)
 STACK(4, flat, true)
+STACK(8, flat, true)
 
-#define STACK_TABLE(name) stack_table name = {{name##_2, name##_2flat}, {name##_4, name##_4flat}};
+#define STACK_TABLE(name)                                                                                    \
+    stack_table name = {{name##_2, name##_2flat}, {name##_4, name##_4flat}, {name##_8, name##_8flat}};
 STACK_TABLE(push_register)
 STACK_TABLE(push_immediate)
 STACK_TABLE(pop_register)
@@ -167,29 +165,6 @@ STACK_TABLE(return_near)
     {                                                                                                        \
         return near_return(cpu, op, size, op->immediate & UINT16_MAX, false);                                \
     }                                                                                                        \
-    static const struct op *push_all_##size(struct cpu *cpu, const struct op *op)                            \
-    {                                                                                                        \
-        uint64_t pointer = cpu->gpr[RSP];                                                                    \
-                                                                                                             \
-        MAY_FAULT;                                                                                           \
-        for (int i = RAX; i <= RDI; i++)                                                                     \
-            store(cpu, SEG_SS, (pointer - (i + 1) * size) & cpu->stack_mask, size, cpu->gpr[i]);             \
-        stack_pointer_set(cpu, pointer - 8 * size);                                                          \
-        NEXT;                                                                                                \
-    }                                                                                                        \
-    static const struct op *pop_all_##size(struct cpu *cpu, const struct op *op)                             \
-    {                                                                                                        \
-        uint64_t value[RDI + 1], pointer = cpu->gpr[RSP];                                                    \
-                                                                                                             \
-        MAY_FAULT;                                                                                           \
-        for (int i = RAX; i <= RDI; i++)                                                                     \
-            value[i] = load(cpu, SEG_SS, (pointer + (RDI - i) * size) & cpu->stack_mask, size);              \
-        stack_pointer_set(cpu, pointer + 8 * size);                                                          \
-        for (int i = RAX; i <= RDI; i++)                                                                     \
-            if (i != RSP)                                                                                    \
-                reg_set(cpu, i * 8, size, value[i]);                                                         \
-        NEXT;                                                                                                \
-    }                                                                                                        \
     static const struct op *enter_frame_##size(struct cpu *cpu, const struct op *op)                         \
     {                                                                                                        \
         return enter_nested(cpu, op, size, op->immediate & UINT16_MAX, op->displacement & 31);               \
@@ -236,6 +211,35 @@ always const struct op *enter_nested(struct cpu *cpu, const struct op *op, unsig
 
 STACK_SLOW(2)
 STACK_SLOW(4)
+STACK_SLOW(8)
+
+/* PUSHA and POPA: not in 64-bit code. */
+#define STACK_ALL(size)                                                                                      \
+    static const struct op *push_all_##size(struct cpu *cpu, const struct op *op)                            \
+    {                                                                                                        \
+        uint64_t pointer = cpu->gpr[RSP];                                                                    \
+                                                                                                             \
+        MAY_FAULT;                                                                                           \
+        for (int i = RAX; i <= RDI; i++)                                                                     \
+            store(cpu, SEG_SS, (pointer - (i + 1) * size) & cpu->stack_mask, size, cpu->gpr[i]);             \
+        stack_pointer_set(cpu, pointer - 8 * size);                                                          \
+        NEXT;                                                                                                \
+    }                                                                                                        \
+    static const struct op *pop_all_##size(struct cpu *cpu, const struct op *op)                             \
+    {                                                                                                        \
+        uint64_t value[RDI + 1], pointer = cpu->gpr[RSP];                                                    \
+                                                                                                             \
+        MAY_FAULT;                                                                                           \
+        for (int i = RAX; i <= RDI; i++)                                                                     \
+            value[i] = load(cpu, SEG_SS, (pointer + (RDI - i) * size) & cpu->stack_mask, size);              \
+        stack_pointer_set(cpu, pointer + 8 * size);                                                          \
+        for (int i = RAX; i <= RDI; i++)                                                                     \
+            if (i != RSP)                                                                                    \
+                reg_set(cpu, i * 8, size, value[i]);                                                         \
+        NEXT;                                                                                                \
+    }
+STACK_ALL(2)
+STACK_ALL(4)
 
 /* POP of a segment register: the selector is loaded before the stack pointer moves. SS holds interrupts off. */
 always const struct op *segment_popped(struct cpu *cpu, const struct op *op, unsigned size)
@@ -269,15 +273,20 @@ static const struct op *pop_segment_4(struct cpu *cpu, const struct op *op)
     return segment_popped(cpu, op, 4);
 }
 
-#define PAIR(name) size_pair name = {name##_2, name##_4};
-PAIR(push_memory)
-PAIR(pop_memory)
-PAIR(push_segment)
-PAIR(pop_segment)
-PAIR(call_register)
-PAIR(call_memory)
-PAIR(return_release)
-PAIR(push_all)
-PAIR(pop_all)
-PAIR(enter_frame)
-PAIR(leave_frame)
+static const struct op *pop_segment_8(struct cpu *cpu, const struct op *op)
+{
+    return segment_popped(cpu, op, 8);
+}
+
+#define SIZE_TABLE(name) size_table name = {name##_2, name##_4, name##_8};
+SIZE_TABLE(push_memory)
+SIZE_TABLE(pop_memory)
+SIZE_TABLE(push_segment)
+SIZE_TABLE(pop_segment)
+SIZE_TABLE(call_register)
+SIZE_TABLE(call_memory)
+SIZE_TABLE(return_release)
+size_table push_all = {push_all_2, push_all_4};
+size_table pop_all = {pop_all_2, pop_all_4};
+SIZE_TABLE(enter_frame)
+SIZE_TABLE(leave_frame)

@@ -47,7 +47,7 @@ static const struct op *leave_repeating(struct cpu *cpu, const struct op *op)
 /* How many elements from this offset up lie in one page, the segment and the address size. */
 always uint64_t chunk_room(const struct op *op, uint64_t offset, uint64_t linear, uint64_t end, unsigned size)
 {
-    uint64_t page = PAGE_SIZE - (linear & ~PAGE_MASK), wrap = op->mask + 1 - offset;
+    uint64_t page = PAGE_SIZE - (linear & ~PAGE_MASK), wrap = op->mask - offset + 1;
     uint64_t bytes = page < wrap ? page : wrap;
 
     if (offset >= end)
@@ -67,7 +67,7 @@ static uint8_t *chunk_host(struct cpu *cpu, uint64_t linear, bool write)
 static uint8_t *chunk_at(struct cpu *cpu, const struct op *op, enum segment_name name, enum gpr reg,
                          bool write, unsigned size, uint64_t *elements)
 {
-    uint64_t offset = masked(cpu, op, reg), linear = (uint32_t)(cpu->segment[name].base + offset);
+    uint64_t offset = masked(cpu, op, reg), linear = (cpu->window[name].base + offset) & cpu->linear_mask;
     uint64_t end = write ? cpu->window[name].write_end : cpu->window[name].read_end;
     uint64_t room = chunk_room(op, offset, linear, end, size);
 
@@ -172,14 +172,14 @@ always void string_element(struct cpu *cpu, const struct op *op, enum string kin
     case CMPS:
         left = sign_extend(load(cpu, op->segment, masked(cpu, op, RSI), size), size);
         right = sign_extend(load(cpu, SEG_ES, masked(cpu, op, RDI), size), size);
-        flags_defer(cpu, FLAGS_SUB, sign_extend(left - right, size), left, right);
+        flags_defer(cpu, FLAGS_SUB, sign_extend((uint64_t)left - right, size), left, right);
         masked_add(cpu, op, RSI, step);
         masked_add(cpu, op, RDI, step);
         break;
     case SCAS:
         left = sign_extend(cpu->gpr[RAX], size);
         right = sign_extend(load(cpu, SEG_ES, masked(cpu, op, RDI), size), size);
-        flags_defer(cpu, FLAGS_SUB, sign_extend(left - right, size), left, right);
+        flags_defer(cpu, FLAGS_SUB, sign_extend((uint64_t)left - right, size), left, right);
         masked_add(cpu, op, RDI, step);
         break;
     default: string_port(cpu, op, kind, size, step); break;
@@ -250,6 +250,14 @@ always const struct op *string(struct cpu *cpu, const struct op *op, enum string
     STRING(name, kind, 1)                                                                                    \
     STRING(name, kind, 2)                                                                                    \
     STRING(name, kind, 4)                                                                                    \
+    STRING(name, kind, 8)                                                                                    \
+    op_function *const name[WIDTHS][3] = {STRING_ROW(name, 1), STRING_ROW(name, 2), STRING_ROW(name, 4),     \
+                                          STRING_ROW(name, 8)};
+/* Ports have no more than 32 bits. */
+#define STRING_PORT_TABLE(name, kind)                                                                        \
+    STRING(name, kind, 1)                                                                                    \
+    STRING(name, kind, 2)                                                                                    \
+    STRING(name, kind, 4)                                                                                    \
     op_function *const name[WIDTHS][3] = {STRING_ROW(name, 1), STRING_ROW(name, 2), STRING_ROW(name, 4)};
 
 STRING_TABLE(string_move, MOVS)
@@ -257,8 +265,8 @@ STRING_TABLE(string_store, STOS)
 STRING_TABLE(string_load, LODS)
 STRING_TABLE(string_compare, CMPS)
 STRING_TABLE(string_scan, SCAS)
-STRING_TABLE(string_in, INS)
-STRING_TABLE(string_out, OUTS)
+STRING_PORT_TABLE(string_in, INS)
+STRING_PORT_TABLE(string_out, OUTS)
 
 /* ---- IN and OUT ---- */
 

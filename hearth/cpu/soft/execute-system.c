@@ -4,11 +4,24 @@
  *
  * op->immediate of those with ModRM: its reg field, the operand size in bytes, its rm field, a byte each.
  */
+#include <sys/random.h>
+
 #include "cpu/soft/dispatch.h"
 #include "cpu/soft/execute.h"
 #include "cpu/soft/flags.h"
 #include "cpu/soft/system.h"
 #include "cpu/soft/x87.h"
+
+#pragma weak system_syscall
+#pragma weak system_sysret
+#pragma weak system_sysenter
+#pragma weak system_sysexit
+#pragma weak system_swapgs
+#pragma weak system_rdtscp
+#pragma weak system_alignment_flag
+#pragma weak system_read_base
+#pragma weak system_write_base
+#pragma weak system_invpcid
 
 always unsigned modrm_reg(const struct op *op)
 {
@@ -100,6 +113,11 @@ const struct op *op_load_far_32(struct cpu *cpu, const struct op *op)
     return load_far(cpu, op, 4);
 }
 
+const struct op *op_load_far_64(struct cpu *cpu, const struct op *op)
+{
+    return load_far(cpu, op, 8);
+}
+
 /* ---- 0F 00: SLDT STR LLDT LTR VERR VERW ---- */
 
 enum group_6 { SLDT, STR, LLDT, LTR, VERR, VERW };
@@ -181,7 +199,7 @@ const struct op *op_group7_memory(struct cpu *cpu, const struct op *op)
         system_need_ring0(cpu, "LMSW");
         system_lmsw(cpu, load(cpu, op->segment, offset, 2));
         break;
-    case INVLPG: system_invlpg(cpu, (uint32_t)(cpu->segment[op->segment].base + offset)); break;
+    case INVLPG: system_invlpg(cpu, (cpu->window[op->segment].base + offset) & cpu->linear_mask); break;
     default: fault_because(cpu, "invalid opcode"); fault(cpu, VECTOR_UD);
     }
     return leave_behind(cpu, op);
@@ -260,28 +278,28 @@ const struct op *op_arpl_memory(struct cpu *cpu, const struct op *op)
 const struct op *op_mov_from_cr(struct cpu *cpu, const struct op *op)
 {
     MAY_FAULT;
-    reg_set(cpu, modrm_rm(op) * 8, 4, system_read_cr(cpu, modrm_reg(op)));
+    word_set(cpu, op, modrm_rm(op) * 8, system_read_cr(cpu, modrm_reg(op)));
     NEXT;
 }
 
 const struct op *op_mov_to_cr(struct cpu *cpu, const struct op *op)
 {
     MAY_FAULT;
-    system_write_cr(cpu, modrm_reg(op), (uint32_t)cpu->gpr[modrm_rm(op)]);
+    system_write_cr(cpu, modrm_reg(op), reg_get(cpu, modrm_rm(op) * 8, operand_size(op)));
     return leave_behind(cpu, op);
 }
 
 const struct op *op_mov_from_dr(struct cpu *cpu, const struct op *op)
 {
     MAY_FAULT;
-    reg_set(cpu, modrm_rm(op) * 8, 4, system_read_dr(cpu, modrm_reg(op)));
+    word_set(cpu, op, modrm_rm(op) * 8, system_read_dr(cpu, modrm_reg(op)));
     NEXT;
 }
 
 const struct op *op_mov_to_dr(struct cpu *cpu, const struct op *op)
 {
     MAY_FAULT;
-    system_write_dr(cpu, modrm_reg(op), (uint32_t)cpu->gpr[modrm_rm(op)]);
+    system_write_dr(cpu, modrm_reg(op), reg_get(cpu, modrm_rm(op) * 8, operand_size(op)));
     return leave_behind(cpu, op);
 }
 
@@ -314,6 +332,41 @@ CALL_AND_LEAVE(sti, system_sti(cpu))
 CALL_AND_LEAVE(hlt, system_hlt(cpu))
 CALL_AND_GO_ON(fwait, x87_wait(cpu))
 
+/* These put RIP where they go, as far branches do. op->immediate: the operand size. */
+#define CALL_AND_GO_THERE(name, call)                                                                        \
+    const struct op *op_##name(struct cpu *cpu, const struct op *op)                                         \
+    {                                                                                                        \
+        MAY_FAULT;                                                                                           \
+        call;                                                                                                \
+        return leave_changed(cpu, op);                                                                       \
+    }
+
+CALL_AND_GO_THERE(syscall, system_syscall(cpu, next_rip(cpu, op)))
+CALL_AND_GO_THERE(sysret, system_sysret(cpu, op->immediate))
+CALL_AND_GO_THERE(sysenter, system_sysenter(cpu))
+CALL_AND_GO_THERE(sysexit, system_sysexit(cpu, op->immediate))
+CALL_AND_LEAVE(swapgs, system_swapgs(cpu))
+CALL_AND_GO_ON(rdtscp, system_rdtscp(cpu))
+CALL_AND_LEAVE(stac, system_alignment_flag(cpu, true))
+CALL_AND_LEAVE(clac, system_alignment_flag(cpu, false))
+CALL_AND_GO_ON(read_base, reg_set(cpu, op->base, op->scale, system_read_base(cpu, op->reg)))
+CALL_AND_LEAVE(write_base, system_write_base(cpu, op->reg, reg_get(cpu, op->base, op->scale)))
+CALL_AND_LEAVE(invpcid, system_invpcid(cpu, reg_get(cpu, op->reg, in_64bit_code(cpu) ? 8 : 4), op->segment,
+                                       address(cpu, op)))
+/* There is no cache to write back: what remains are the checks of a read. */
+CALL_AND_GO_ON(clflush, load(cpu, op->segment, address(cpu, op), 1))
+
+/* RDRAND and RDSEED: the host's. CF says that there was something; the other flags are cleared. */
+const struct op *op_random(struct cpu *cpu, const struct op *op)
+{
+    uint64_t value = 0;
+    bool success = getrandom(&value, sizeof(value), GRND_NONBLOCK) == sizeof(value);
+
+    reg_set(cpu, op->base, op->scale, success ? value : 0);
+    flags_set_arithmetic(cpu, success ? FLAG_CF : 0);
+    NEXT;
+}
+
 /* A hint that the CPU spins: what it waits for may have come. */
 const struct op *op_pause(struct cpu *cpu, const struct op *op)
 {
@@ -338,8 +391,9 @@ const struct op *op_pause(struct cpu *cpu, const struct op *op)
     }
 FLAG_STACK(2)
 FLAG_STACK(4)
-size_pair push_flags = {push_flags_2, push_flags_4};
-size_pair pop_flags = {pop_flags_2, pop_flags_4};
+FLAG_STACK(8)
+size_table push_flags = {push_flags_2, push_flags_4, push_flags_8};
+size_table pop_flags = {pop_flags_2, pop_flags_4, pop_flags_8};
 
 /* ---- the FPU: opcode, ModRM and operand size in a byte of op->immediate each ---- */
 

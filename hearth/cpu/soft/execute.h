@@ -1,13 +1,13 @@
 /*
- * The handlers, as the decoder finds them: tables by operation, operand width (0, 1, 2 for 8, 16, 32 bits) and form
- * of the operands. Form suffix `_FLAT`: a memory operand with 32-bit address in a flat segment, no checks needed.
+ * The handlers, as the decoder finds them: tables by operation, operand width (0 to 3 for 8, 16, 32 and 64 bits) and
+ * form of the operands. Form suffix `_FLAT`: a memory operand in a flat segment, no checks needed.
  */
 #ifndef SOFT_EXECUTE_H
 #define SOFT_EXECUTE_H
 
 #include "cpu/soft/op.h"
 
-enum { WIDTHS = 3 };
+enum { WIDTHS = 4 };
 
 /* base: first operand or address; reg: the other one. */
 enum binary_form {
@@ -43,30 +43,32 @@ typedef op_function *const operand_table[WIDTHS][OPERAND_FORMS];
 extern operand_table imul_two, imul_three; /* reg, r/m; reg, r/m, immediate */
 extern operand_table shld_immediate, shld_cl, shrd_immediate, shrd_cl;
 extern operand_table bt_register[4], bt_immediate[4]; /* BT BTS BTR BTC */
-extern operand_table bsf, bsr, xchg, xadd, cmpxchg;
-extern operand_table move_zero_8, move_zero_16, move_sign_8,
-    move_sign_16; /* to reg from r/m of 8 or 16 bits */
+extern operand_table bsf, bsr, popcnt, tzcnt, lzcnt, xchg, xadd, cmpxchg, movbe_load, movbe_store;
+extern operand_table adcx, adox;
+/* BMI: the place of VEX.vvvv's register is in op->immediate. */
+extern operand_table andn, bextr, bzhi, mulx, pdep, pext, rorx, sarx, shlx, shrx, blsr, blsmsk, blsi;
+extern operand_table move_zero_8, move_zero_16, move_sign_8, move_sign_16,
+    move_sign_32; /* to reg from r/m of 8, 16 or 32 bits */
 extern op_function *const move_zero_8_flat[WIDTHS], *const move_zero_16_flat[WIDTHS];
 extern op_function *const conditional_move[16][WIDTHS][OPERAND_FORMS];
 extern op_function *const set_condition[16][OPERAND_FORMS];
 
-/* By operand size, 16 and 32 bits: index 0 and 1. */
-typedef op_function *const size_pair[2];
+/* By operand size, 16, 32 and 64 bits: index 0 to 2. */
+enum { SIZES = 3 };
+typedef op_function *const size_table[SIZES];
 enum stack_form { STACK_ANY, STACK_FLAT, STACK_FORMS };
-typedef op_function *const stack_table[2][STACK_FORMS];
+typedef op_function *const stack_table[SIZES][STACK_FORMS];
 extern stack_table push_register, push_immediate, pop_register, call_near, return_near;
-extern size_pair push_memory, pop_memory, push_segment, pop_segment, push_all, pop_all, enter_frame,
+extern size_table push_memory, pop_memory, push_segment, pop_segment, push_all, pop_all, enter_frame,
     leave_frame;
-extern size_pair push_flags, pop_flags;
-extern size_pair jump_near, jump_register, jump_memory, call_register, call_memory, return_release;
-extern size_pair jump_far, jump_far_memory, call_far, call_far_memory, return_far, interrupt_return_op;
-extern size_pair loop_always, loop_equal, loop_not_equal, jump_cx_zero;
+extern size_table push_flags, pop_flags;
+extern size_table jump_near, jump_register, jump_memory, call_register, call_memory, return_release;
+extern size_table jump_far, jump_far_memory, call_far, call_far_memory, return_far, interrupt_return_op;
+extern size_table loop_always, loop_equal, loop_not_equal, jump_cx_zero;
 
 /* What is known about the flags where a conditional jump stands. */
 enum flags_known { KNOWN_NOTHING, KNOWN_SUB, KNOWN_LOGIC, KNOWNS };
-extern op_function *const jump_condition[16][KNOWNS][2];
-
-extern op_function *const exchange_accumulator[2];
+extern op_function *const jump_condition[16][KNOWNS][SIZES];
 
 /* Strings: by width, then 0 plain, 1 REP or REPE, 2 REPNE. */
 extern op_function *const string_move[WIDTHS][3], *const string_store[WIDTHS][3],
@@ -79,15 +81,17 @@ extern op_function *const port_in[WIDTHS][2], *const port_out[WIDTHS][2];
 /* The rest, one of a kind. Names end in the operand size where there are two. */
 /* clang-format off */
 #define SINGLE_HANDLERS(X) \
-    X(continue) X(undefined) X(too_long) X(nop) X(lea_16) X(lea_32) X(lea_flat) X(bswap) X(bswap_16) \
-    X(cmpxchg8b) X(xlat) X(salc) X(sahf) X(lahf) X(clc) X(stc) X(cmc) X(cld) X(std) X(cbw) X(cwde) \
-    X(cwd) X(cdq) X(aaa) X(aas) X(aam) X(aad) X(daa) X(das) X(bound_16) X(bound_32) X(int) X(int3) \
+    X(continue) X(undefined) X(too_long) X(nop) X(lea_16) X(lea_32) X(lea_64) X(bswap) X(bswap_16) X(bswap_64) \
+    X(cmpxchg8b) X(cmpxchg16b) X(mov_immediate_64) X(xlat) X(salc) X(sahf) X(lahf) X(clc) X(stc) X(cmc) X(cld) X(std) X(cbw) X(cwde) \
+    X(cwd) X(cdq) X(cdqe) X(cqo) X(aaa) X(aas) X(aam) X(aad) X(daa) X(das) X(bound_16) X(bound_32) X(int) X(int3) \
     X(int1) X(into) X(hlt) X(cli) X(sti) X(pause) X(mov_segment_register) X(mov_segment_memory) \
-    X(mov_register_segment) X(mov_memory_segment) X(load_far_16) X(load_far_32) X(group6_register) \
+    X(mov_register_segment) X(mov_memory_segment) X(load_far_16) X(load_far_32) X(load_far_64) X(group6_register) \
     X(group6_memory) X(group7_register) X(group7_memory) X(lar_register) X(lar_memory) \
     X(lsl_register) X(lsl_memory) X(arpl_register) X(arpl_memory) X(clts) X(invd) X(wbinvd) \
     X(mov_to_cr) X(mov_from_cr) X(mov_to_dr) X(mov_from_dr) X(wrmsr) X(rdmsr) X(rdtsc) X(rdpmc) \
-    X(cpuid) X(x87_register) X(x87_memory) X(fwait)
+    X(cpuid) X(x87_register) X(x87_memory) X(fwait) \
+    X(syscall) X(sysret) X(sysenter) X(sysexit) X(swapgs) X(rdtscp) X(read_base) X(write_base) X(random) \
+    X(clflush) X(stac) X(clac) X(invpcid)
 /* clang-format on */
 
 #define DECLARE_HANDLER(name) op_function op_##name;

@@ -30,7 +30,8 @@ struct op {
     uint16_t offset; /* of its first byte from the start of the block */
     int32_t displacement;
     uint32_t immediate; /* sign-extended to the operand's width; branches: target - start of the block */
-    uint64_t mask;      /* of the address: FFFFh or FFFFFFFFh; branches: bit n: link n stays in the page */
+    uint64_t mask; /* of the address: FFFFh, FFFFFFFFh or all ones; branches: bit n: link n stays in the page;
+                           MOV r64, imm64: the value */
 };
 
 /* What a block was decoded for; with its physical address its key. */
@@ -39,6 +40,7 @@ enum code_mode {
     MODE_STACK32 = 1 << 1, /* SS.B */
     MODE_FLAT = 1 << 2,    /* DS, ES, SS: base 0, 4 GiB, writable; no alignment checks */
     MODE_SINGLE = 1 << 3,  /* one instruction: TF, or the shadow of STI and MOV SS */
+    MODE_CODE64 = 1 << 4,  /* EFER.LMA and CS.L; neither CODE32 nor STACK32 then */
 };
 
 enum block_link { LINK_TAKEN, LINK_FALL, LINK_NONE, BLOCK_LINKS = LINK_NONE };
@@ -69,13 +71,13 @@ struct block {
 /* The RIP of the instruction under way and of the one behind it. */
 always uint64_t instruction_rip(const struct cpu *cpu)
 {
-    return cpu->op ? (cpu->rip + cpu->op->offset) & UINT32_MAX : cpu->rip;
+    return cpu->op ? (cpu->rip + cpu->op->offset) & cpu->linear_mask : cpu->rip;
 }
 
 /* IP does not wrap at 64 KiB: running off the end is a fault. */
 always uint64_t next_rip(const struct cpu *cpu, const struct op *op)
 {
-    return (cpu->rip + op->offset + op->length) & UINT32_MAX;
+    return (cpu->rip + op->offset + op->length) & cpu->linear_mask;
 }
 
 /* Registers. A 32-bit write clears the upper half, as in long mode. */
@@ -103,11 +105,6 @@ always void reg_set(struct cpu *cpu, unsigned offset, unsigned size, uint64_t va
 always uint64_t address(const struct cpu *cpu, const struct op *op)
 {
     return (REG64(op->base) + (REG64(op->index) << op->scale) + (int64_t)op->displacement) & op->mask;
-}
-
-always uint32_t address_flat(const struct cpu *cpu, const struct op *op)
-{
-    return REG64(op->base) + (REG64(op->index) << op->scale) + (int64_t)op->displacement;
 }
 
 #endif

@@ -355,6 +355,7 @@ static struct engine *soft_create(const struct engine_machine *machine, char *er
         soft->cpus[i]->soft = soft;
         soft->cpus[i]->machine = &soft->machine;
         soft->cpus[i]->index = i;
+        soft->cpus[i]->gigabyte = 1 << 30;
         soft_reset((struct vcpu *)soft->cpus[i]);
     }
     soft->listener = (struct memory_listener){soft, map_changed, memory_written};
