@@ -22,11 +22,9 @@ HASH := \#
 has = $(shell printf '$(HASH)include <$(1)>\nint main(void){return 0;}\n' | $(CC) -x c - -o /dev/null $(2) >/dev/null 2>&1 && echo yes)
 
 HAVE_PNG := $(call has,png.h,-lpng)
-# Linked in where the archives are there: three shared libraries less to map at each start.
-PNG_LIBS := $(if $(HAVE_PNG),$(if $(call has,png.h,-l:libpng16.a -l:libz.a -lm),-l:libpng16.a -l:libz.a -lm,-lpng))
 
 CPPFLAGS += -Ihearth -Itests -D_GNU_SOURCE $(if $(HAVE_PNG),-DHAVE_PNG)
-LIBS     := -lZydis $(PNG_LIBS) -lpthread
+LIBS     := -lZydis $(if $(HAVE_PNG),-ldl) -lpthread
 # gcc turns `return op[1].run(...)` into a jump only with these; cpu/soft/op.h tells why it matters.
 CFLAGS   += -std=gnu11 -fno-strict-aliasing -fno-stack-protector
 SOFT     := -foptimize-sibling-calls -fcf-protection=none

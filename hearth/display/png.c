@@ -4,7 +4,6 @@
 #include "display/png.h"
 
 #include <errno.h>
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <strings.h>
 #include <unistd.h>
 #ifdef HAVE_PNG
+#include <dlfcn.h>
 #include <png.h>
 #endif
 
@@ -64,41 +64,48 @@ static bool ppm_write(const struct surface *surface, FILE *file, uint8_t *row)
 }
 
 #ifdef HAVE_PNG
-/* libpng leaves by longjmp: `row` and `file` are the caller's, so nothing is lost. */
-static bool rows_write(png_structp png, png_infop info, const struct surface *surface, FILE *file,
-                       uint8_t *row)
+#define TEXT_OF(number)     #number
+#define LIBRARY_NAME(major) "libpng16.so." TEXT_OF(major)
+
+typedef int png_writer(png_image *image, FILE *file, int convert, const void *buffer, png_int_32 stride,
+                       const void *colormap);
+
+/* libpng is loaded at the first picture: mapping it, zlib and libm at each start would cost a tenth of hearth's memory. */
+static png_writer *writer_find(void)
 {
-    if (setjmp(png_jmpbuf(png)))
-        return false;
-    png_init_io(png, file);
-    png_set_IHDR(png, info, surface->width, surface->height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
-                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    png_write_info(png, info);
-    for (unsigned y = 0; y < surface->height; y++) {
-        row_bytes(surface, y, row);
-        png_write_row(png, row);
-    }
-    png_write_end(png, info);
-    return true;
+    void *library = dlopen(LIBRARY_NAME(PNG_LIBPNG_VER_SONUM), RTLD_NOW | RTLD_LOCAL);
+    return library ? (png_writer *)dlsym(library, "png_image_write_to_stdio") : NULL;
 }
 
-static void say_nothing(png_structp png, png_const_charp message)
+static bool png_usable(void)
 {
-    (void)png;
-    (void)message;
+    return writer_find() != NULL;
 }
 
 static bool picture_write_png(const struct surface *surface, FILE *file, uint8_t *row)
 {
-    bool written = false;
-    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, say_nothing);
-    png_infop info = png ? png_create_info_struct(png) : NULL;
-    if (info)
-        written = rows_write(png, info, surface, file, row);
-    png_destroy_write_struct(&png, &info);
+    png_image image = {.version = PNG_IMAGE_VERSION,
+                       .width = surface->width,
+                       .height = surface->height,
+                       .format = PNG_FORMAT_RGB};
+    size_t stride = 3 * (size_t)surface->width;
+    uint8_t *bytes = malloc(stride * surface->height + 1);
+
+    (void)row;
+    if (!bytes)
+        return false;
+    for (unsigned y = 0; y < surface->height; y++)
+        row_bytes(surface, y, bytes + y * stride);
+    bool written = writer_find()(&image, file, 0, bytes, 0, NULL) != 0;
+    free(bytes);
     return written;
 }
 #else
+static bool png_usable(void)
+{
+    return false;
+}
+
 static bool picture_write_png(const struct surface *surface, FILE *file, uint8_t *row)
 {
     (void)surface;
@@ -120,11 +127,8 @@ bool picture_write(const struct surface *surface, const char *path, enum picture
                    size_t error_size)
 {
     bool png = is_png(path, format);
-#ifndef HAVE_PNG
-    if (png)
-        return fail(error, error_size,
-                    "'%s': hearth was built without libpng; a name that ends in .ppm works", path);
-#endif
+    if (png && !png_usable())
+        return fail(error, error_size, "'%s': there is no libpng here; a name that ends in .ppm works", path);
     FILE *file = fopen(path, "wbe");
     if (!file)
         return fail(error, error_size, "could not open '%s': %s", path, strerror(errno));
