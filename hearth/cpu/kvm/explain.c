@@ -5,7 +5,6 @@
  * Sources: the kernel's Documentation/virt/kvm/api.rst (KVM_EXIT_FAIL_ENTRY, KVM_EXIT_INTERNAL_ERROR); Intel SDM vol.
  * 3C, 26.3.1 (checks on guest state); AMD APM vol. 2, 15.5.1 (illegal guest state).
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
@@ -200,10 +199,7 @@ void explain_exit(struct vcpu *vcpu)
 void explain_error(struct vcpu *vcpu, const char *what, int error)
 {
     vcpu->failure[0] = 0;
-    if (error == ENOSPC)
-        say(vcpu, "the guest cut its memory into more pieces than KVM takes");
-    else
-        say(vcpu, "%s failed: %s", what, strerror(error));
+    say(vcpu, "%s failed: %s", what, strerror(error));
 }
 
 /* ---- the triple fault */

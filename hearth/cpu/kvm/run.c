@@ -241,7 +241,7 @@ static bool run_once(struct vcpu *vcpu)
         return false;
     int error = slots_update(vcpu->engine);
     if (error)
-        return fail(vcpu, "KVM_SET_USER_MEMORY_REGION", error);
+        return fail(vcpu, "giving the memory map to KVM", error);
     if (!inject(vcpu))
         return false;
     if (ioctl(vcpu->descriptor, KVM_RUN, NULL) < 0)

@@ -100,18 +100,22 @@ static int add_new(struct engine *engine, const struct memory_slot *wanted, unsi
     return 0;
 }
 
+/* The mark comes off when all is done: a CPU that finds none may enter at once. It is set with the lock held. */
 int slots_update(struct engine *engine)
 {
     struct memory_slot wanted[SLOTS_MOST];
+    int error = 0;
 
     if (!atomic_load(&engine->map_changed))
         return 0;
     machine_lock();
-    atomic_store(&engine->map_changed, false);
-    unsigned count = wanted_slots(engine->machine.memory, wanted, engine->slots);
-    int error = delete_vanished(engine, wanted, count);
-    if (!error)
-        error = add_new(engine, wanted, count);
+    if (atomic_load(&engine->map_changed)) {
+        unsigned count = wanted_slots(engine->machine.memory, wanted, engine->slots);
+        error = delete_vanished(engine, wanted, count);
+        if (!error)
+            error = add_new(engine, wanted, count);
+        atomic_store(&engine->map_changed, false);
+    }
     machine_unlock();
     return error;
 }
