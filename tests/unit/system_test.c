@@ -414,7 +414,7 @@ static void msrs_that_are_not_there_fault(void **state)
     struct rig *rig = *state;
 
     enter(rig, 0);
-    rig->cpu->gpr[RCX] = 0x1b;
+    rig->cpu->gpr[RCX] = 0x1c;
     assert_int_equal(FAULT_OF(rig->cpu, system_rdmsr(rig->cpu)), VECTOR_GP);
     rig->cpu->gpr[RCX] = 0x10;
     rig->cpu->gpr[RAX] = 1000;

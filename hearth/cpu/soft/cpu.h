@@ -255,6 +255,8 @@ void tlb_reset(struct cpu *cpu);
 void tlb_flush_page(struct cpu *cpu, uint64_t linear); /* INVLPG */
 /* Withdraws fast writes to a physical page that now holds decoded code (every entry that maps it). */
 void tlb_protect_page(struct cpu *cpu, uint64_t physical);
+/* PAE paging: takes the four page directory pointers that CR3 leads to; false: a reserved bit is set, nothing is changed. */
+bool paging_load_pointers(struct cpu *cpu, uint64_t cr3);
 /* CR0, CR3, CR4, EFER or CPL changed: picks cpu->tlb, flushes what must be. */
 void paging_mode_changed(struct cpu *cpu, uint64_t old_cr0, uint64_t old_cr4);
 

@@ -102,6 +102,13 @@ extern const char segment_names[SEG_COUNT][3];
 
 /* Reads a descriptor, or raises `vector` with the selector: null ones with 0. `role` names it: "CS", "the gate's target". */
 uint64_t descriptor_need(struct cpu *cpu, uint16_t selector, unsigned vector, const char *role);
+/*
+ * In long mode LDTs, TSSs and call gates have 16 bytes: answers what belongs above bit 31 of their base or offset, or
+ * raises #GP(selector). 0 in other modes.
+ */
+uint64_t descriptor_upper(struct cpu *cpu, uint16_t selector, const char *role);
+/* #GP(selector) for code with L and D set in long mode, and, if need64, for any but 64-bit code. */
+void code_width_check(struct cpu *cpu, uint16_t selector, uint64_t raw, bool need64);
 /* Sets bits in byte 5 of the descriptor in memory (accessed, busy) or clears them. */
 void descriptor_change(struct cpu *cpu, uint16_t selector, uint8_t set, uint8_t clear);
 
@@ -110,6 +117,8 @@ void segment_install(struct cpu *cpu, enum segment_name name, const struct segme
 /* The same from a descriptor in memory, setting its accessed bit there. RPL of the selector becomes `level`. */
 void segment_install_raw(struct cpu *cpu, enum segment_name name, uint16_t selector, unsigned level,
                          uint64_t raw);
+/* Null in SS, which 64-bit code of rings 0 to 2 may have; its DPL goes on telling the privilege. */
+void stack_install_null(struct cpu *cpu, unsigned level);
 /* A null selector in a data segment register. */
 void segment_install_null(struct cpu *cpu, enum segment_name name, uint16_t selector);
 
@@ -133,6 +142,8 @@ struct stack {
 struct stack stack_current(struct cpu *cpu);
 /* The inner stack for `level` out of the TSS, with all checks (#TS, #SS). */
 struct stack stack_inner(struct cpu *cpu, unsigned level);
+/* In long mode there is a pointer only (of the TSS: task_stack64()), and SS becomes null. */
+struct stack stack_inner64(unsigned level, uint64_t pointer);
 void stack_push(struct cpu *cpu, struct stack *stack, unsigned size, uint64_t value);
 /* Reads at an offset above the pointer. */
 uint64_t stack_read(struct cpu *cpu, const struct stack *stack, unsigned offset, unsigned size);

@@ -1,40 +1,36 @@
 /*
- * CPUID and the model-specific registers.
- *
- * Family 6 model 3: old enough that nobody expects of it what the engine has not got. The hypervisor leaf is hearth's own.
- * Source: SDM volume 2, CPUID; volume 4, chapter 2 (MSRs); volume 3A, 11.12.4 (PAT).
+ * CPUID: the model of QEMU's qemu64, an AMD family 15, with the features listed in features.h. The hypervisor leaf is
+ * hearth's own. Source: AMD64 APM volume 3, appendix E; SDM volume 2, CPUID.
  */
 #include "cpu/soft/access.h"
+#include "cpu/soft/features.h"
 #include "cpu/soft/system.h"
 
 enum leaf {
     LEAF_VENDOR = 0,
     LEAF_FEATURES = 1,
+    LEAF_MORE_FEATURES = 7,
+    LEAF_XSAVE = 0xd,
+    LEAF_LAST = LEAF_XSAVE,
     LEAF_HYPERVISOR = 0x40000000,
     LEAF_HYPERVISOR_INTERFACE = 0x40000001,
 };
-#define LEAF_EXTENDED  0x80000000u
-#define LEAF_BRAND     0x80000002u
-#define LEAF_BRAND_END 0x80000004u
-
-enum features {
-    FEATURE_FPU = 1 << 0,
-    FEATURE_VME = 1 << 1,
-    FEATURE_DE = 1 << 2,
-    FEATURE_PSE = 1 << 3,
-    FEATURE_TSC = 1 << 4,
-    FEATURE_MSR = 1 << 5,
-    FEATURE_CX8 = 1 << 8,
-    FEATURE_PGE = 1 << 13,
-    FEATURE_CMOV = 1 << 15,
-    FEATURE_PAT = 1 << 16,
-    FEATURES = FEATURE_FPU | FEATURE_VME | FEATURE_DE | FEATURE_PSE | FEATURE_TSC | FEATURE_MSR |
-               FEATURE_CX8 | FEATURE_PGE | FEATURE_CMOV | FEATURE_PAT,
-    SIGNATURE = 0x00000634, /* family 6, model 3, stepping 4 */
+enum extended_leaf {
+    EXTENDED_LAST,
+    EXTENDED_FEATURES,
+    EXTENDED_BRAND,
+    EXTENDED_BRAND_END = 4,
+    EXTENDED_POWER = 7,
+    EXTENDED_SIZES = 8,
 };
-#define FEATURE_HYPERVISOR (1u << 31) /* in ECX */
+enum { EXTENDED = (int)0x80000000 };
 
-static const char vendor[] = "GenuineIntel";     /* in EBX, EDX, ECX */
+enum identity {
+    SIGNATURE = 0x00060fb1, /* family 15, model 107, stepping 1 */
+    CACHE_LINE = 8 << 8,    /* of CLFLUSH, in units of 8 bytes: leaf 1, EBX */
+};
+
+static const char vendor[] = "AuthenticAMD";     /* in EBX, EDX, ECX */
 static const char hypervisor[] = "HearthSoftVM"; /* in EBX, ECX, EDX */
 static const char brand[48] = "hearth soft CPU";
 static const char interface[] = "Hrth";
@@ -55,92 +51,60 @@ static void answer(struct cpu *cpu, uint32_t eax, uint32_t ebx, uint32_t ecx, ui
     cpu->gpr[RDX] = edx;
 }
 
-void system_cpuid(struct cpu *cpu)
+static void answer_features(struct cpu *cpu)
 {
-    uint32_t leaf = cpu->gpr[RAX];
+    answer(cpu, SIGNATURE, (uint32_t)cpu->index << 24 | CACHE_LINE, LEAF1_ECX_FEATURES, LEAF1_EDX_FEATURES);
+}
 
+/* Sub-leaf 0: the components and their size; those beyond the legacy area none so far. */
+static void answer_xsave(struct cpu *cpu, uint32_t sub)
+{
+    if (sub == 0 && XSAVE_COMPONENTS)
+        answer(cpu, XSAVE_COMPONENTS, XSAVE_SIZE, XSAVE_SIZE, 0);
+    else
+        answer(cpu, 0, 0, 0, 0);
+}
+
+static void answer_extended(struct cpu *cpu, uint32_t leaf)
+{
     switch (leaf) {
-    case LEAF_VENDOR: answer(cpu, LEAF_FEATURES, four(vendor), four(vendor + 8), four(vendor + 4)); break;
-    case LEAF_HYPERVISOR:
-        answer(cpu, LEAF_HYPERVISOR_INTERFACE, four(hypervisor), four(hypervisor + 4), four(hypervisor + 8));
+    case EXTENDED_LAST:
+        answer(cpu, (uint32_t)EXTENDED + EXTENDED_SIZES, four(vendor), four(vendor + 8), four(vendor + 4));
         break;
-    case LEAF_HYPERVISOR_INTERFACE: answer(cpu, four(interface), 0, 0, 0); break;
-    case LEAF_EXTENDED: answer(cpu, LEAF_BRAND_END, 0, 0, 0); break;
-    case LEAF_EXTENDED + 1: answer(cpu, 0, 0, 0, 0); break;
-    case LEAF_BRAND:
-    case LEAF_BRAND + 1:
-    case LEAF_BRAND_END: {
-        const char *part = brand + 16 * (leaf - LEAF_BRAND);
+    case EXTENDED_FEATURES:
+        answer(cpu, SIGNATURE, 0, LEAF80000001_ECX_FEATURES,
+               LEAF80000001_EDX_FEATURES | (LEAF1_EDX_FEATURES & FEATURES_AMD));
+        break;
+    case EXTENDED_BRAND:
+    case EXTENDED_BRAND + 1:
+    case EXTENDED_BRAND_END: {
+        const char *part = brand + 16 * (leaf - EXTENDED_BRAND);
 
         answer(cpu, four(part), four(part + 4), four(part + 8), four(part + 12));
         break;
     }
-    default: /* beyond the last basic leaf, that one answers */
-        answer(cpu, SIGNATURE, cpu->index << 24, FEATURE_HYPERVISOR, FEATURES);
+    case EXTENDED_SIZES: answer(cpu, LINEAR_BITS << 8 | PHYSICAL_BITS, 0, 0, 0); break;
+    default: answer(cpu, 0, 0, 0, 0);
     }
 }
 
-/* ---- model-specific registers ---- */
-
-enum msr {
-    MSR_TIME_STAMP_COUNTER = 0x10,
-    MSR_PLATFORM_ID = 0x17,
-    MSR_EBL_CR_POWERON = 0x2a,
-    MSR_BIOS_SIGN_ID = 0x8b, /* microcode revision: none loaded */
-    MSR_PAT = 0x277,
-};
-
-static _Noreturn void no_such_msr(struct cpu *cpu, const char *what)
+void system_cpuid(struct cpu *cpu)
 {
-    fault_because(cpu, "%s 0x%x, which this CPU has not got", what, (uint32_t)cpu->gpr[RCX]);
-    fault_error(cpu, VECTOR_GP, 0);
-}
+    uint32_t leaf = cpu->gpr[RAX], sub = cpu->gpr[RCX];
 
-void system_rdmsr(struct cpu *cpu)
-{
-    uint64_t value = 0;
-
-    system_need_ring0(cpu, "RDMSR");
-    switch ((uint32_t)cpu->gpr[RCX]) {
-    case MSR_TIME_STAMP_COUNTER: value = system_tsc(cpu); break;
-    case MSR_PAT: value = cpu->msr.pat; break;
-    case MSR_PLATFORM_ID:
-    case MSR_EBL_CR_POWERON:
-    case MSR_BIOS_SIGN_ID: break;
-    default: no_such_msr(cpu, "RDMSR of");
+    if (leaf - (uint32_t)EXTENDED <= EXTENDED_SIZES) {
+        answer_extended(cpu, leaf - (uint32_t)EXTENDED);
+        return;
     }
-    cpu->gpr[RAX] = (uint32_t)value;
-    cpu->gpr[RDX] = value >> 32;
-}
-
-/* Each byte is a memory type: 0, 1, 4, 5, 6 or 7. */
-static bool pat_valid(uint64_t value)
-{
-    for (int i = 0; i < 64; i += 8) {
-        unsigned type = value >> i & 0xff;
-
-        if (type > 7 || type == 2 || type == 3)
-            return false;
-    }
-    return true;
-}
-
-void system_wrmsr(struct cpu *cpu)
-{
-    uint64_t value = (uint32_t)cpu->gpr[RAX] | cpu->gpr[RDX] << 32;
-
-    system_need_ring0(cpu, "WRMSR");
-    switch ((uint32_t)cpu->gpr[RCX]) {
-    case MSR_TIME_STAMP_COUNTER: cpu->tsc_offset = value - clock_now(cpu->machine->clock); break;
-    case MSR_PAT:
-        if (!pat_valid(value)) {
-            fault_because(cpu, "WRMSR of PAT: a memory type is 2, 3 or above 7");
-            fault_error(cpu, VECTOR_GP, 0);
-        }
-        cpu->msr.pat = value;
+    switch (leaf) {
+    case LEAF_VENDOR: answer(cpu, LEAF_LAST, four(vendor), four(vendor + 8), four(vendor + 4)); break;
+    case LEAF_FEATURES: answer_features(cpu); break;
+    case LEAF_MORE_FEATURES: answer(cpu, 0, sub == 0 ? LEAF7_EBX_FEATURES : 0, 0, 0); break;
+    case LEAF_XSAVE: answer_xsave(cpu, sub); break;
+    case LEAF_HYPERVISOR:
+        answer(cpu, LEAF_HYPERVISOR_INTERFACE, four(hypervisor), four(hypervisor + 4), four(hypervisor + 8));
         break;
-    case MSR_EBL_CR_POWERON:
-    case MSR_BIOS_SIGN_ID: break;
-    default: no_such_msr(cpu, "WRMSR to");
+    case LEAF_HYPERVISOR_INTERFACE: answer(cpu, four(interface), 0, 0, 0); break;
+    default: answer(cpu, 0, 0, 0, 0);
     }
 }

@@ -4,8 +4,8 @@
  *
  * A delivery changes no register before its last access that can fault. While one is under way, delivery.active is
  * set: a fault that arises then meets it in exception_deliver() and the two combine by table 6-5.
- * Left out: 64-bit gates and stacks, machine checks.
- * Source: SDM volume 3A, chapter 6 (6.12 delivery, 6.13 error codes, 6.15 double faults), 17.2 and 17.3 (debug), 20.2 and
+ * Left out: machine checks.
+ * Source: SDM volume 3A, chapter 6 (6.12 delivery, 6.13 error codes, 6.14 IA-32e mode, 6.15 double faults), 17.2 and 17.3 (debug), 20.2 and
  * 20.3 (v86, redirection); volume 2, the operations of INT n and IRET.
  */
 #include <stdarg.h>
@@ -21,6 +21,9 @@ enum dr6_bits { DR6_BREAKPOINTS = 0xf, DR6_BS = 1 << 14 };
 enum {
     IVT_ENTRY = 4,
     GATE_SIZE = 8,
+    GATE_SIZE64 = 16,
+    GATE_IST = 7, /* of bytes 4 and 5 */
+    FRAME_ALIGNMENT = 16,
     TSS_IO_MAP = 0x66,
     TSS_LEAST_LIMIT = 0x67,
     REDIRECTION_SIZE = 32, /* bytes below the I/O bitmap */
@@ -98,7 +101,9 @@ static void record(struct cpu *cpu, const struct event *event, bool external)
                                        .cs_base = cpu->segment[SEG_CS].base,
                                        .cr2 = cpu->cr2,
                                        .cs = cpu->segment[SEG_CS].selector,
-                                       .code_bits = cpu->segment[SEG_CS].rights & RIGHTS_DB ? 32 : 16};
+                                       .code_bits = in_64bit_code(cpu)                        ? 64
+                                                    : cpu->segment[SEG_CS].rights & RIGHTS_DB ? 32
+                                                                                              : 16};
     memcpy(entry->why, cpu->why, sizeof(entry->why));
     cpu->why[0] = 0;
 }
@@ -177,10 +182,19 @@ static struct words gate_words(unsigned vector)
     return words;
 }
 
+static bool gate_fits(const struct cpu *cpu, uint64_t gate)
+{
+    if (raw_is_segment(gate))
+        return false;
+    if (in_long_mode(cpu))
+        return (raw_type(gate) & ~1u) == TYPE_INTERRUPT_GATE32;
+    return raw_type(gate) == TYPE_TASK_GATE || (raw_type(gate) & 6) == TYPE_INTERRUPT_GATE16;
+}
+
 static uint64_t gate_read(struct cpu *cpu, const struct event *event)
 {
     uint32_t error = event->vector * 8u + ERROR_IDT;
-    unsigned last = event->vector * GATE_SIZE + GATE_SIZE - 1;
+    unsigned size = in_long_mode(cpu) ? GATE_SIZE64 : GATE_SIZE, last = event->vector * size + size - 1;
     uint64_t gate;
 
     if (last > cpu->idtr.limit) {
@@ -188,11 +202,11 @@ static uint64_t gate_read(struct cpu *cpu, const struct event *event)
                       autopsy_vector_mnemonic(event->vector), cpu->idtr.limit, event->vector, last);
         fault_error(cpu, VECTOR_GP, error);
     }
-    gate = load_system(cpu, (uint32_t)(cpu->idtr.base + event->vector * GATE_SIZE), GATE_SIZE);
-    if (raw_is_segment(gate) ||
-        !(raw_type(gate) == TYPE_TASK_GATE || (raw_type(gate) & 6) == TYPE_INTERRUPT_GATE16)) {
-        fault_because(cpu, "%s is %s, not an interrupt, trap or task gate", gate_words(event->vector).text,
-                      raw_words(gate));
+    gate = load_system(cpu, system_linear(cpu, cpu->idtr.base + event->vector * size), GATE_SIZE);
+    if (!gate_fits(cpu, gate)) {
+        fault_because(cpu, "%s is %s, not an interrupt%s gate%s", gate_words(event->vector).text,
+                      raw_words(gate), in_long_mode(cpu) ? " or trap" : ", trap or task",
+                      in_long_mode(cpu) ? " of long mode" : "");
         fault_error(cpu, VECTOR_GP, error);
     }
     if (event->software && raw_dpl(gate) < cpl(cpu)) {
@@ -220,6 +234,7 @@ static uint64_t handler_descriptor(struct cpu *cpu, unsigned vector, uint16_t se
                       raw_is_code(raw) ? " of an outer ring" : ", not code");
         fault_error(cpu, VECTOR_GP, selector & ERROR_SELECTOR);
     }
+    code_width_check(cpu, selector, raw, true);
     if (!raw_present(raw)) {
         fault_because(cpu, "%s leads to %s, which is not present", gate_words(vector).text,
                       selector_words(selector).text);
@@ -291,12 +306,54 @@ static void deliver_gate(struct cpu *cpu, const struct event *event, uint64_t ga
     flags_set(cpu, flags_get(cpu) & ~(uint64_t)(FLAGS_CLEARED | (trap ? 0 : FLAG_IF)));
 }
 
+/* The stack of a delivery in long mode: the gate's, the inner ring's or the current one, aligned in any case. */
+static struct stack stack_of_gate64(struct cpu *cpu, uint64_t gate, bool inner, unsigned level)
+{
+    unsigned ist = gate >> 32 & GATE_IST;
+    uint64_t pointer = ist ? task_stack_ist(cpu, ist) : inner ? task_stack64(cpu, level) : cpu->gpr[RSP];
+    struct stack stack = stack_inner64(level, pointer & -(uint64_t)FRAME_ALIGNMENT);
+
+    if (!inner)
+        stack.segment = cpu->segment[SEG_SS];
+    return stack;
+}
+
+static void deliver_gate64(struct cpu *cpu, const struct event *event, uint64_t gate)
+{
+    uint64_t upper = load_system(cpu, cpu->idtr.base + event->vector * GATE_SIZE64 + GATE_SIZE, GATE_SIZE);
+    uint64_t target = upper << 32 | gate_offset(gate), raw;
+    uint16_t selector = gate_selector(gate);
+    struct segment code;
+    struct stack stack;
+    bool inner;
+    unsigned level;
+
+    raw = handler_descriptor(cpu, event->vector, selector);
+    inner = !raw_is_conforming(raw) && raw_dpl(raw) < cpl(cpu);
+    level = inner ? raw_dpl(raw) : cpl(cpu);
+    descriptor_to_segment(raw, selector, &code);
+    code_limit_check(cpu, &code, target);
+    stack = stack_of_gate64(cpu, gate, inner, level);
+    push_frame(cpu, &stack, 8, event, true);
+    if (!(raw >> 40 & RIGHTS_ACCESSED))
+        descriptor_change(cpu, selector, RIGHTS_ACCESSED, 0);
+
+    segment_install_raw(cpu, SEG_CS, selector, level, raw | (uint64_t)RIGHTS_ACCESSED << 40);
+    segment_install(cpu, SEG_SS, &stack.segment);
+    stack_commit(cpu, &stack);
+    cpu->rip = target;
+    cpu->op = NULL;
+    flags_set(cpu, flags_get(cpu) & ~(uint64_t)(FLAGS_CLEARED | (raw_type(gate) & 1 ? 0 : FLAG_IF)));
+}
+
 static void deliver(struct cpu *cpu, const struct event *event)
 {
     uint64_t gate;
 
     if (!(cpu->cr0 & CR0_PE)) {
         deliver_real(cpu, event);
+    } else if (in_long_mode(cpu)) {
+        deliver_gate64(cpu, event, gate_read(cpu, event));
     } else {
         gate = gate_read(cpu, event);
         if (raw_type(gate) == TYPE_TASK_GATE)
@@ -489,9 +546,14 @@ static void return_real(struct cpu *cpu, unsigned size)
 
 static void return_task(struct cpu *cpu)
 {
-    uint16_t link = load_system(cpu, cpu->tr.base, 2);
+    uint16_t link;
     uint64_t raw, next = cpu->op ? next_rip(cpu, cpu->op) : cpu->rip;
 
+    if (in_long_mode(cpu)) {
+        fault_because(cpu, "IRET with NT set: there are no tasks in long mode");
+        fault_error(cpu, VECTOR_GP, 0);
+    }
+    link = load_system(cpu, cpu->tr.base, 2);
     if (link & SELECTOR_LDT) {
         fault_because(cpu, "IRET with NT set: the back link 0x%04x in the TSS is an LDT selector", link);
         fault_error(cpu, VECTOR_TS, link & ERROR_SELECTOR);
@@ -539,7 +601,7 @@ static void return_protected(struct cpu *cpu, unsigned size)
     uint64_t flags = stack_read(cpu, &stack, 2 * size, size), mask = FLAGS_RETURNED, raw;
     struct segment code;
 
-    if (size == 4 && (flags & FLAG_VM) && level == 0) {
+    if (size == 4 && (flags & FLAG_VM) && level == 0 && !in_long_mode(cpu)) {
         return_to_v86(cpu, &stack, rip, selector, flags);
         return;
     }
@@ -547,7 +609,8 @@ static void return_protected(struct cpu *cpu, unsigned size)
     mask |= level <= iopl ? FLAG_IF : 0;
     mask |= level == 0 ? FLAG_IOPL | (size == 2 ? 0 : FLAG_VIF | FLAG_VIP) : 0;
     raw = return_code_descriptor(cpu, selector);
-    if ((selector & SELECTOR_RPL) > level) {
+    /* 64-bit code always takes a stack too. */
+    if ((selector & SELECTOR_RPL) > level || in_64bit_code(cpu)) {
         return_outer(cpu, &stack, 3 * size, size, selector, raw, rip, 0);
     } else {
         descriptor_to_segment(raw, selector, &code);
@@ -577,16 +640,17 @@ void interrupt_return(struct cpu *cpu, unsigned size)
 
 void debug_before(struct cpu *cpu)
 {
-    uint64_t linear = (uint32_t)(cpu->segment[SEG_CS].base + cpu->rip);
+    uint64_t linear = cpu->segment[SEG_CS].base + cpu->rip;
     uint32_t hit = 0;
 
+    linear = in_64bit_code(cpu) ? linear : (uint32_t)linear;
     if (cpu->rflags & FLAG_RF) {
         cpu->rflags &= ~(uint64_t)FLAG_RF;
         return;
     }
     for (int i = 0; i < 4; i++)
         if ((cpu->dr[7] >> (2 * i) & 3) && !(cpu->dr[7] >> (16 + 4 * i) & 3) &&
-            (uint32_t)cpu->dr[i] == linear)
+            system_linear(cpu, cpu->dr[i]) == linear)
             hit |= 1u << i;
     if (!hit)
         return;

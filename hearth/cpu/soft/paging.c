@@ -1,16 +1,17 @@
 /*
  * Linear to physical: the page walk, the TLB, #PF, and the accesses that the fast path of access.h does not finish.
  *
- * Models 32-bit paging with 4 KiB and 4 MiB pages, WP, global pages, accessed and dirty bits. Left out: PSE-36 (address
- * bits above 31 of a large page are reserved, as on a CPU with 32 physical address bits); memory types. The walk goes
- * by a table of levels, so PAE and 4-level paging are further rows.
- * Source: SDM volume 3A, chapter 4 (4.3 the formats, 4.6 rights, 4.7 error code, 4.8 A and D, 4.10 TLB), 17.2 for
+ * Models 32-bit, PAE and 4-level paging with pages of 4 KiB to 1 GiB, WP, NX, SMEP, SMAP, global pages, accessed and
+ * dirty bits. A walk goes by a table of levels. Left out: PSE-36 (address bits above 31 of a 4 MiB page are reserved, as on
+ * a CPU with 32 physical address bits); memory types; PCIDs are taken and each change of CR3 flushes, as is allowed.
+ * Source: SDM volume 3A, chapter 4 (4.3 to 4.5 the formats, 4.6 rights, 4.7 error code, 4.8 A and D, 4.10 TLB), 17.2 for
  * data breakpoints.
  */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "cpu/soft/access.h"
+#include "cpu/soft/features.h"
 
 enum entry_bits {
     ENTRY_PRESENT = 1 << 0,
@@ -21,33 +22,58 @@ enum entry_bits {
     ENTRY_LARGE = 1 << 7,
     ENTRY_GLOBAL = 1 << 8,
 };
+#define ENTRY_NX (1ull << 63)
 
 enum page_fault_error {
     ERROR_PRESENT = 1 << 0, /* a protection violation; clear: not present */
     ERROR_WRITE = 1 << 1,
     ERROR_USER = 1 << 2,
     ERROR_RESERVED = 1 << 3,
+    ERROR_FETCH = 1 << 4,
 };
+
+/* Bits `low` to `high` of an entry. */
+#define BITS(high, low) ((UINT64_MAX >> (63 - (high))) & (UINT64_MAX << (low)))
+#define BEYOND          BITS(51, PHYSICAL_BITS) /* addresses that this CPU has not got */
+#define BEYOND_PAE      BITS(62, PHYSICAL_BITS)
 
 struct level {
     const char *table;
     unsigned shift, bits;
-    uint64_t large_reserved; /* of an entry that maps a large page here; 0: this level maps none */
+    bool large;              /* bit 7 of an entry makes it map a page here */
+    uint64_t reserved;       /* of an entry that leads to a table, or to a page of 4 KiB */
+    uint64_t large_reserved; /* of one that maps a large page */
 };
 
 struct scheme {
     const struct level *levels;
     unsigned count, entry_size;
     uint64_t table_mask; /* address bits of an entry, and of CR3 */
+    uint64_t no_nx;      /* reserved unless EFER.NXE is set */
 };
 
 static const struct level levels_32[] = {
-    {"page directory", 22, 10, 0x003fe000},
-    {"page table", 12, 10, 0},
+    {"page directory", 22, 10, true, 0, BITS(21, 13)},
+    {"page table", 12, 10, false, 0, 0},
 };
-static const struct scheme scheme_32 = {levels_32, 2, 4, 0xfffff000};
+/* Below the four pointers in cpu->pdpte[]. */
+static const struct level levels_pae[] = {
+    {"page directory", 21, 9, true, BEYOND_PAE, BEYOND_PAE | BITS(20, 13)},
+    {"page table", 12, 9, false, BEYOND_PAE, 0},
+};
+static const struct level levels_4[] = {
+    {"PML4", 39, 9, false, BEYOND | ENTRY_LARGE, 0},
+    {"page directory pointer table", 30, 9, true, BEYOND, BEYOND | BITS(29, 13)},
+    {"page directory", 21, 9, true, BEYOND, BEYOND | BITS(20, 13)},
+    {"page table", 12, 9, false, BEYOND, 0},
+};
+static const struct scheme scheme_32 = {levels_32, 2, 4, BITS(31, 12), 0};
+static const struct scheme scheme_pae = {levels_pae, 2, 8, BITS(51, 12), ENTRY_NX};
+static const struct scheme scheme_4 = {levels_4, 4, 8, BITS(51, 12), ENTRY_NX};
 
-enum { LEVELS_MOST = 4 };
+enum { LEVELS_MOST = 4, PDPTE_SHIFT = 30, PDPTE_SIZE = 8 };
+#define PDPTE_TABLE    BITS(31, 5) /* of CR3 */
+#define PDPTE_RESERVED (BITS(63, PHYSICAL_BITS) | BITS(8, 5) | BITS(2, 1))
 
 /* What a walk found. Nothing was changed in memory by it. */
 struct walk {
@@ -57,9 +83,11 @@ struct walk {
     unsigned steps;
     const struct scheme *scheme;
     bool failed;
-    uint32_t error;    /* when failed; without ERROR_WRITE and ERROR_USER */
+    bool no_pointer;   /* PAE: it ended at the page directory pointer, which has no step */
+    uint32_t error;    /* when failed; without ERROR_WRITE, ERROR_USER and ERROR_FETCH */
     uint64_t physical; /* of the 4 KiB page */
-    bool writable, user, dirty, global, large;
+    unsigned shift;    /* of the page that maps it */
+    bool writable, user, executable, dirty, global;
 };
 
 /* In struct tlb_origin: the generation in the low 12 bits, and these. */
@@ -69,30 +97,47 @@ enum origin_rights {
     ORIGIN_GLOBAL = 1 << 14,
     ORIGIN_HOST = 1 << 15,     /* host memory is behind it, and the addend holds */
     ORIGIN_HOST_RAM = 1 << 16, /* which may be written */
+    ORIGIN_EXECUTABLE = 1 << 17,
+    ORIGIN_GUARDED = 1 << 18, /* SMAP: a user page in the supervisor's TLB; each access is looked at */
+    ORIGIN_SHIFT = 24,        /* bits 29 to 24: the size of the page */
+    ORIGIN_SHIFT_MASK = 0x3f,
     GENERATION_MASK = 0xfff,
 };
 
 /* ---- the walk ---- */
 
-static uint64_t *entry_host(struct cpu *cpu, uint64_t address)
+/* What the width of the mode leaves of a linear address. */
+static uint64_t linear_wrap(const struct cpu *cpu, uint64_t linear)
+{
+    return in_long_mode(cpu) ? linear : (uint32_t)linear;
+}
+
+static const struct scheme *scheme_of(const struct cpu *cpu)
+{
+    return in_long_mode(cpu) ? &scheme_4 : cpu->cr4 & CR4_PAE ? &scheme_pae : &scheme_32;
+}
+
+static uint8_t *entry_host(struct cpu *cpu, uint64_t address)
 {
     uint64_t length;
     bool writable;
     uint8_t *host = memory_at(cpu->machine->memory, address, &length, &writable);
 
-    return host && writable ? (uint64_t *)host : NULL;
+    return host && writable ? host : NULL;
 }
 
 /* Tables where no memory is read as ones. */
 static uint64_t entry_read(struct cpu *cpu, uint64_t address, unsigned size)
 {
-    uint64_t length, entry = size == 8 ? UINT64_MAX : UINT32_MAX;
+    uint64_t length;
     bool writable;
     uint8_t *host = memory_at(cpu->machine->memory, address, &length, &writable);
 
-    if (host && length >= size)
-        memcpy(&entry, host, size);
-    return size == 8 ? entry : (uint32_t)entry;
+    if (!host || length < size)
+        return size == 8 ? UINT64_MAX : UINT32_MAX;
+    if (size == 8)
+        return __atomic_load_n((uint64_t *)host, __ATOMIC_RELAXED);
+    return __atomic_load_n((uint32_t *)host, __ATOMIC_RELAXED);
 }
 
 static void walk_leaf(struct walk *walk, uint64_t entry, unsigned shift, uint64_t linear, bool global_pages)
@@ -102,39 +147,62 @@ static void walk_leaf(struct walk *walk, uint64_t entry, unsigned shift, uint64_
     walk->physical = (entry & walk->scheme->table_mask & ~((1ull << shift) - 1)) | offset;
     walk->dirty = entry & ENTRY_DIRTY;
     walk->global = global_pages && (entry & ENTRY_GLOBAL);
-    walk->large = shift != PAGE_SHIFT;
+    walk->shift = shift;
 }
 
-/* Follows the tables as far as they go; rights are looked at by walk_permits(). */
+/* Where the first table lies; false if a PAE pointer says that there is none. */
+static bool walk_root(const struct cpu *cpu, uint64_t linear, struct walk *walk, uint64_t *table)
+{
+    *table = cpu->cr3 & walk->scheme->table_mask;
+    if (walk->scheme == &scheme_pae) {
+        uint64_t pointer = cpu->pdpte[linear >> PDPTE_SHIFT & 3];
+
+        *table = pointer & walk->scheme->table_mask;
+        walk->failed = walk->no_pointer = !(pointer & ENTRY_PRESENT);
+    }
+    return !walk->failed;
+}
+
+/* Looks at one entry; true: it leads to a further table. */
+static bool walk_step(const struct cpu *cpu, const struct level *level, uint64_t entry, uint64_t linear,
+                      struct walk *walk)
+{
+    bool large =
+        level->large && (entry & ENTRY_LARGE) && (walk->scheme->entry_size == 8 || (cpu->cr4 & CR4_PSE));
+    uint64_t reserved =
+        (large ? level->large_reserved : level->reserved) | (cpu->efer & EFER_NXE ? 0 : walk->scheme->no_nx);
+
+    if (!(entry & ENTRY_PRESENT) || (entry & reserved)) {
+        walk->failed = true;
+        walk->error = entry & ENTRY_PRESENT ? ERROR_PRESENT | ERROR_RESERVED : 0;
+        return false;
+    }
+    walk->writable &= (entry & ENTRY_WRITABLE) != 0;
+    walk->user &= (entry & ENTRY_USER) != 0;
+    walk->executable &= !(entry & ENTRY_NX);
+    if (!large && level->shift != PAGE_SHIFT)
+        return true;
+    walk_leaf(walk, entry, level->shift, linear, cpu->cr4 & CR4_PGE);
+    return false;
+}
+
+/* Follows the tables as far as they go; rights are looked at by walk_check(). */
 static void walk_tables_of(struct cpu *cpu, uint64_t linear, struct walk *walk)
 {
-    const struct scheme *scheme = &scheme_32;
-    uint64_t table = cpu->cr3 & scheme->table_mask;
+    const struct scheme *scheme = scheme_of(cpu);
+    uint64_t table, entry;
 
-    *walk = (struct walk){.scheme = scheme, .writable = true, .user = true};
-    for (unsigned i = 0; i < scheme->count; i++) {
-        const struct level *level = &scheme->levels[i];
+    *walk = (struct walk){.scheme = scheme, .writable = true, .user = true, .executable = true};
+    if (!walk_root(cpu, linear, walk, &table))
+        return;
+    for (const struct level *level = scheme->levels;; level++) {
         uint64_t address = table + (linear >> level->shift & ((1u << level->bits) - 1)) * scheme->entry_size;
-        uint64_t entry = entry_read(cpu, address, scheme->entry_size);
-        bool large = level->large_reserved && (entry & ENTRY_LARGE) && (cpu->cr4 & CR4_PSE);
 
+        entry = entry_read(cpu, address, scheme->entry_size);
         walk->step[walk->steps].address = address;
         walk->step[walk->steps++].entry = entry;
-        if (!(entry & ENTRY_PRESENT)) {
-            walk->failed = true;
+        if (!walk_step(cpu, level, entry, linear, walk))
             return;
-        }
-        if (large && (entry & level->large_reserved)) {
-            walk->failed = true;
-            walk->error = ERROR_PRESENT | ERROR_RESERVED;
-            return;
-        }
-        walk->writable &= (entry & ENTRY_WRITABLE) != 0;
-        walk->user &= (entry & ENTRY_USER) != 0;
-        if (large || level->shift == PAGE_SHIFT) {
-            walk_leaf(walk, entry, level->shift, linear, cpu->cr4 & CR4_PGE);
-            return;
-        }
         table = entry & scheme->table_mask;
     }
 }
@@ -145,40 +213,80 @@ static bool walk_may_write(const struct cpu *cpu, const struct walk *walk, bool 
     return walk->writable || (!user && !(cpu->cr0 & CR0_WP));
 }
 
+static bool walk_may_execute(const struct cpu *cpu, const struct walk *walk, bool user)
+{
+    return walk->executable && !(!user && walk->user && (cpu->cr4 & CR4_SMEP));
+}
+
+/* SMAP: the supervisor has to set AC before it touches a user page; the CPU's own accesses at CPL 3 may never. */
+static bool smap_forbids(const struct cpu *cpu)
+{
+    return !(cpu->rflags & FLAG_AC) || cpl(cpu) == 3;
+}
+
+static bool walk_guarded(const struct cpu *cpu, const struct walk *walk, bool user)
+{
+    return !user && walk->user && (cpu->cr4 & CR4_SMAP);
+}
+
 static void walk_check(const struct cpu *cpu, struct walk *walk, enum access access, bool user)
 {
     if (walk->failed)
         return;
-    if ((user && !walk->user) || (access == ACCESS_WRITE && !walk_may_write(cpu, walk, user))) {
+    if ((user && !walk->user) || (access == ACCESS_WRITE && !walk_may_write(cpu, walk, user)) ||
+        (access == ACCESS_EXECUTE && !walk_may_execute(cpu, walk, user)) ||
+        (access != ACCESS_EXECUTE && walk_guarded(cpu, walk, user) && smap_forbids(cpu))) {
         walk->failed = true;
         walk->error = ERROR_PRESENT;
     }
 }
 
-/* Sets A in every entry that was used and D in the last; other CPUs may be doing the same. */
-static void walk_mark(struct cpu *cpu, struct walk *walk, bool write)
+/* Sets bits in an entry unless another CPU has changed it since it was read: then the walk is no good. */
+static bool entry_mark(uint8_t *host, unsigned size, uint64_t entry, uint32_t bits)
+{
+    uint32_t narrow = entry;
+
+    if (size == 8)
+        return __atomic_compare_exchange_n((uint64_t *)host, &entry, entry | bits, false, __ATOMIC_SEQ_CST,
+                                           __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n((uint32_t *)host, &narrow, narrow | bits, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_RELAXED);
+}
+
+/* Sets A in every entry that was used and D in the last; other CPUs may be doing the same. False: walk again. */
+static bool walk_mark(struct cpu *cpu, struct walk *walk, bool write)
 {
     for (unsigned i = 0; i < walk->steps; i++) {
         bool last = i + 1 == walk->steps;
         uint32_t bits = ENTRY_ACCESSED | (last && write ? ENTRY_DIRTY : 0);
         uint64_t address = walk->step[i].address;
-        uint64_t *host;
+        uint8_t *host;
 
         if ((walk->step[i].entry & bits) == bits || !(host = entry_host(cpu, address)))
             continue;
-        __atomic_fetch_or((uint32_t *)host, bits, __ATOMIC_SEQ_CST);
+        if (!entry_mark(host, walk->scheme->entry_size, walk->step[i].entry, bits))
+            return false;
         if (code_in_page(cpu->soft, address & PAGE_MASK))
             code_written(cpu, address, walk->scheme->entry_size);
     }
     walk->dirty |= write;
+    return true;
+}
+
+bool paging_load_pointers(struct cpu *cpu, uint64_t cr3)
+{
+    uint64_t pointers[4];
+
+    for (int i = 0; i < 4; i++) {
+        pointers[i] = entry_read(cpu, (cr3 & PDPTE_TABLE) + i * PDPTE_SIZE, PDPTE_SIZE);
+        if ((pointers[i] & ENTRY_PRESENT) && (pointers[i] & PDPTE_RESERVED))
+            return false;
+    }
+    memcpy(cpu->pdpte, pointers, sizeof(pointers));
+    return true;
 }
 
 /* ---- the TLB ---- */
-
-static uint64_t linear_wrap(uint64_t linear)
-{
-    return (uint32_t)linear;
-}
 
 void tlb_reset(struct cpu *cpu)
 {
@@ -205,20 +313,34 @@ void tlb_flush(struct cpu *cpu, bool global_too)
         cpu->tlb_generation++;
 }
 
+static void tlb_drop(struct cpu *cpu, int user, unsigned slot)
+{
+    struct tlb_entry *entry = &cpu->tlbs[user][slot];
+
+    entry->read_tag = entry->write_tag = entry->execute_tag = TLB_NEVER;
+    cpu->origins[user][slot].page = TLB_NEVER;
+}
+
+/* Pieces of a large page may be anywhere in the TLBs. */
+static void tlb_drop_large(struct cpu *cpu, uint64_t page)
+{
+    for (int user = 0; user < 2; user++)
+        for (int i = 0; i < TLB_SIZE; i++) {
+            const struct tlb_origin *origin = &cpu->origins[user][i];
+
+            if ((origin->page ^ page) >> (origin->rights >> ORIGIN_SHIFT & ORIGIN_SHIFT_MASK) == 0)
+                tlb_drop(cpu, user, i);
+        }
+}
+
 void tlb_flush_page(struct cpu *cpu, uint64_t linear)
 {
-    uint64_t page = linear_wrap(linear) & PAGE_MASK;
+    uint64_t page = linear_wrap(cpu, linear) & PAGE_MASK;
 
-    if (page >= cpu->large_low && page <= cpu->large_high) {
-        tlb_reset(cpu);
-        return;
-    }
-    for (int user = 0; user < 2; user++) {
-        struct tlb_entry *entry = tlb_slot(cpu->tlbs[user], page);
-
-        entry->read_tag = entry->write_tag = entry->execute_tag = TLB_NEVER;
-        cpu->origins[user][page >> PAGE_SHIFT & (TLB_SIZE - 1)].page = TLB_NEVER;
-    }
+    if (page >= cpu->large_low && page <= cpu->large_high)
+        tlb_drop_large(cpu, page);
+    for (int user = 0; user < 2; user++)
+        tlb_drop(cpu, user, page >> PAGE_SHIFT & (TLB_SIZE - 1));
 }
 
 void tlb_protect_page(struct cpu *cpu, uint64_t physical)
@@ -231,7 +353,9 @@ void tlb_protect_page(struct cpu *cpu, uint64_t physical)
 
 void paging_mode_changed(struct cpu *cpu, uint64_t old_cr0, uint64_t old_cr4)
 {
-    if (((old_cr0 ^ cpu->cr0) & (CR0_PG | CR0_WP)) || ((old_cr4 ^ cpu->cr4) & (CR4_PSE | CR4_PAE | CR4_PGE)))
+    enum { CR4_PAGING = CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP };
+
+    if (((old_cr0 ^ cpu->cr0) & (CR0_PG | CR0_WP)) || ((old_cr4 ^ cpu->cr4) & CR4_PAGING))
         tlb_reset(cpu);
     cpu->tlb = cpu->tlbs[cpl(cpu) == 3];
 }
@@ -241,7 +365,7 @@ static bool page_watched(const struct cpu *cpu, uint64_t page)
 {
     for (int i = 0; i < 4; i++)
         if ((cpu->dr[7] >> (2 * i) & 3) && (cpu->dr[7] >> (16 + 4 * i) & 3) &&
-            (linear_wrap(cpu->dr[i]) & PAGE_MASK) == page)
+            (linear_wrap(cpu, cpu->dr[i]) & PAGE_MASK) == page)
             return true;
     return false;
 }
@@ -251,10 +375,11 @@ static void set_tags(struct cpu *cpu, struct tlb_entry *entry, struct tlb_origin
     enum { STORABLE = ORIGIN_HOST_RAM | ORIGIN_WRITABLE | ORIGIN_DIRTY };
     uint64_t tag = origin->page | cpu->tlb_generation;
     bool host = origin->rights & ORIGIN_HOST,
-         watched = (cpu->dr[7] & 0xff) && page_watched(cpu, origin->page);
+         watched =
+             (origin->rights & ORIGIN_GUARDED) || ((cpu->dr[7] & 0xff) && page_watched(cpu, origin->page));
 
     origin->rights = (origin->rights & ~(uint64_t)GENERATION_MASK) | cpu->tlb_generation;
-    entry->execute_tag = host ? tag : TLB_NEVER;
+    entry->execute_tag = host && (origin->rights & ORIGIN_EXECUTABLE) ? tag : TLB_NEVER;
     entry->read_tag = host && !watched ? tag : TLB_NEVER;
     entry->write_tag = TLB_NEVER;
     if ((origin->rights & STORABLE) == STORABLE && !watched && !code_in_page(cpu->soft, entry->physical))
@@ -272,11 +397,13 @@ static void tlb_fill(struct cpu *cpu, uint64_t page, bool user, const struct wal
     entry->physical = walk->physical;
     entry->addend = (uintptr_t)host - page;
     origin->page = page;
-    origin->rights = (walk_may_write(cpu, walk, user) ? ORIGIN_WRITABLE : 0) |
-                     (walk->dirty ? ORIGIN_DIRTY : 0) | (walk->global ? ORIGIN_GLOBAL : 0) |
-                     (host ? ORIGIN_HOST : 0) | (host && ram ? ORIGIN_HOST_RAM : 0);
-    if (walk->large) {
-        uint64_t start = page & ~(uint64_t)0x3fffff, end = page | 0x3fffff;
+    origin->rights =
+        (walk_may_write(cpu, walk, user) ? ORIGIN_WRITABLE : 0) | (walk->dirty ? ORIGIN_DIRTY : 0) |
+        (walk->global ? ORIGIN_GLOBAL : 0) | (host ? ORIGIN_HOST : 0) | (host && ram ? ORIGIN_HOST_RAM : 0) |
+        (walk_may_execute(cpu, walk, user) ? ORIGIN_EXECUTABLE : 0) |
+        (walk_guarded(cpu, walk, user) ? ORIGIN_GUARDED : 0) | (uint64_t)walk->shift << ORIGIN_SHIFT;
+    if (walk->shift != PAGE_SHIFT) {
+        uint64_t start = page >> walk->shift << walk->shift, end = start + (1ull << walk->shift) - 1;
 
         cpu->large_low = start < cpu->large_low ? start : cpu->large_low;
         cpu->large_high = end > cpu->large_high ? end : cpu->large_high;
@@ -293,27 +420,65 @@ static bool tlb_holds(const struct cpu *cpu, const struct tlb_origin *origin, ui
         return false;
     if (!(origin->rights & ORIGIN_GLOBAL) && (origin->rights & GENERATION_MASK) != cpu->tlb_generation)
         return false;
+    if (access == ACCESS_EXECUTE)
+        return origin->rights & ORIGIN_EXECUTABLE;
+    if ((origin->rights & ORIGIN_GUARDED) && smap_forbids(cpu))
+        return false;
     return access != ACCESS_WRITE || (origin->rights & STORABLE) == STORABLE;
 }
 
 static void walk_unpaged(uint64_t page, struct walk *walk)
 {
-    *walk = (struct walk){.physical = page, .writable = true, .user = true, .dirty = true};
+    *walk = (struct walk){.physical = page,
+                          .shift = PAGE_SHIFT,
+                          .writable = true,
+                          .user = true,
+                          .executable = true,
+                          .dirty = true};
 }
 
 static _Noreturn void page_fault(struct cpu *cpu, uint64_t linear, uint32_t error, enum access access,
                                  bool user)
 {
-    error |= (access == ACCESS_WRITE ? ERROR_WRITE : 0) | (user ? ERROR_USER : 0);
+    bool tells_fetch = (cpu->cr4 & CR4_SMEP) || ((cpu->cr4 & CR4_PAE) && (cpu->efer & EFER_NXE));
+
+    error |= (access == ACCESS_WRITE ? ERROR_WRITE : 0) | (user ? ERROR_USER : 0) |
+             (access == ACCESS_EXECUTE && tells_fetch ? ERROR_FETCH : 0);
     /* The walk now cached may be the reason: a fault drops what is known of the page. */
     tlb_flush_page(cpu, linear);
     cpu->cr2 = linear;
     fault_error(cpu, VECTOR_PF, error);
 }
 
+static cold void need_canonical(struct cpu *cpu, uint64_t linear)
+{
+    fault_because(cpu, "address 0x%016" PRIx64 " is not canonical: bits 63 to 47 differ", linear);
+    fault_error(cpu, VECTOR_GP, 0);
+}
+
+static void walk_for(struct cpu *cpu, uint64_t linear, enum access access, bool user, struct walk *walk)
+{
+    uint64_t page = linear & PAGE_MASK;
+
+    if (!(cpu->cr0 & CR0_PG)) {
+        walk_unpaged(page, walk);
+        /* Paging off: SMEP and SMAP have nothing to say. */
+        walk->user = user;
+        return;
+    }
+    if (in_long_mode(cpu) && !canonical(linear))
+        need_canonical(cpu, linear);
+    do {
+        walk_tables_of(cpu, page, walk);
+        walk_check(cpu, walk, access, user);
+        if (walk->failed)
+            page_fault(cpu, linear, walk->error, access, user);
+    } while (!walk_mark(cpu, walk, access == ACCESS_WRITE));
+}
+
 uint64_t paging_translate(struct cpu *cpu, uint64_t linear, enum access access, bool user, uint8_t **host)
 {
-    uint64_t page = linear_wrap(linear) & PAGE_MASK;
+    uint64_t page = linear_wrap(cpu, linear) & PAGE_MASK;
     struct tlb_entry *entry = tlb_slot(cpu->tlbs[user], page);
     struct tlb_origin *origin = &cpu->origins[user][page >> PAGE_SHIFT & (TLB_SIZE - 1)];
     struct walk walk;
@@ -322,20 +487,13 @@ uint64_t paging_translate(struct cpu *cpu, uint64_t linear, enum access access, 
         tlb_reset(cpu);
     if (tlb_holds(cpu, origin, page, access)) {
         set_tags(cpu, entry, origin);
-    } else if (cpu->cr0 & CR0_PG) {
-        walk_tables_of(cpu, page, &walk);
-        walk_check(cpu, &walk, access, user);
-        if (walk.failed)
-            page_fault(cpu, linear_wrap(linear), walk.error, access, user);
-        walk_mark(cpu, &walk, access == ACCESS_WRITE);
-        tlb_fill(cpu, page, user, &walk);
     } else {
-        walk_unpaged(page, &walk);
+        walk_for(cpu, linear_wrap(cpu, linear), access, user, &walk);
         tlb_fill(cpu, page, user, &walk);
     }
     *host = NULL;
     if (origin->rights & (access == ACCESS_WRITE ? ORIGIN_HOST_RAM : ORIGIN_HOST))
-        *host = (uint8_t *)(linear_wrap(linear) + entry->addend);
+        *host = (uint8_t *)(linear_wrap(cpu, linear) + entry->addend);
     return entry->physical | (linear & ~PAGE_MASK);
 }
 
@@ -343,7 +501,9 @@ bool paging_probe(struct cpu *cpu, uint64_t linear, uint64_t *physical)
 {
     struct walk walk;
 
-    linear = linear_wrap(linear);
+    linear = linear_wrap(cpu, linear);
+    if (in_long_mode(cpu) && !canonical(linear))
+        return false;
     if (cpu->cr0 & CR0_PG)
         walk_tables_of(cpu, linear, &walk);
     else
@@ -354,17 +514,38 @@ bool paging_probe(struct cpu *cpu, uint64_t linear, uint64_t *physical)
 
 /* ---- why a #PF arose ---- */
 
-static const char *explain_entry(uint64_t entry, uint32_t error)
+static const char *explain_entry(const struct cpu *cpu, uint64_t entry, uint32_t error)
 {
     if (!(entry & ENTRY_PRESENT))
         return "bit 0 (present) clear";
-    if (error & ERROR_RESERVED)
-        return "a reserved address bit (21 to 13) of a 4 MiB page set";
     if ((error & ERROR_USER) && !(entry & ENTRY_USER))
         return "bit 2 (user) clear";
     if ((error & ERROR_WRITE) && !(entry & ENTRY_WRITABLE))
         return "bit 1 (writable) clear";
+    if ((error & ERROR_FETCH) && (entry & ENTRY_NX) && (cpu->efer & EFER_NXE))
+        return "bit 63 (no execute) set";
     return NULL;
+}
+
+static const char *explain_reserved(const struct cpu *cpu, const struct walk *walk)
+{
+    if (walk->scheme == &scheme_32)
+        return "a reserved address bit (21 to 13) of a 4 MiB page set";
+    if ((walk->step[walk->steps - 1].entry & ENTRY_NX) && !(cpu->efer & EFER_NXE))
+        return "bit 63 (no execute) set while EFER.NXE is clear";
+    return "a reserved bit set";
+}
+
+/* All entries were fine by themselves; what forbids then? */
+static const char *explain_page(const struct cpu *cpu, const struct walk *walk, uint32_t error)
+{
+    if ((error & (ERROR_PRESENT | ERROR_USER)) != ERROR_PRESENT || !walk->user)
+        return "the page tables map it now";
+    if ((error & ERROR_FETCH) && (cpu->cr4 & CR4_SMEP))
+        return "a user page, which CR4.SMEP forbids the system to execute";
+    if (!(error & ERROR_FETCH) && (cpu->cr4 & CR4_SMAP))
+        return "a user page, which CR4.SMAP forbids the system to touch while EFLAGS.AC is clear";
+    return "the page tables map it now";
 }
 
 void paging_explain(struct cpu *cpu, uint64_t linear, uint32_t error, char *text, size_t size)
@@ -372,17 +553,28 @@ void paging_explain(struct cpu *cpu, uint64_t linear, uint32_t error, char *text
     struct walk walk;
     unsigned i;
     const char *wrong = NULL;
+    int length;
 
-    walk_tables_of(cpu, linear_wrap(linear), &walk);
-    for (i = 0; i < walk.steps; i++)
-        if ((wrong = explain_entry(walk.step[i].entry, walk.error | (error & (ERROR_USER | ERROR_WRITE)))))
-            break;
-    if (!wrong) {
-        snprintf(text, size, "the page tables map it now");
+    linear = linear_wrap(cpu, linear);
+    walk_tables_of(cpu, linear, &walk);
+    if (walk.no_pointer) {
+        snprintf(text, size,
+                 "page directory pointer %u, as loaded from CR3 0x%08" PRIx64 ": 0x%08" PRIx64
+                 ", bit 0 (present) clear",
+                 (unsigned)(linear >> PDPTE_SHIFT & 3), cpu->cr3, cpu->pdpte[linear >> PDPTE_SHIFT & 3]);
         return;
     }
-    int length = snprintf(text, size, "%s at 0x%08" PRIx64 ": entry 0x%08" PRIx64 ", %s",
-                          walk.scheme->levels[i].table, walk.step[i].address, walk.step[i].entry, wrong);
+    for (i = 0; i < walk.steps; i++)
+        if ((wrong =
+                 explain_entry(cpu, walk.step[i].entry, error & (ERROR_USER | ERROR_WRITE | ERROR_FETCH))) ||
+            ((walk.error & ERROR_RESERVED) && i + 1 == walk.steps && (wrong = explain_reserved(cpu, &walk))))
+            break;
+    if (!wrong) {
+        snprintf(text, size, "%s", explain_page(cpu, &walk, error));
+        return;
+    }
+    length = snprintf(text, size, "%s at 0x%08" PRIx64 ": entry 0x%08" PRIx64 ", %s",
+                      walk.scheme->levels[i].table, walk.step[i].address, walk.step[i].entry, wrong);
     if (i > 0 && length > 0 && (size_t)length < size)
         snprintf(text + length, size - length, "; the %s entry 0x%08" PRIx64 " was fine",
                  walk.scheme->levels[i - 1].table, walk.step[i - 1].entry);
@@ -398,7 +590,7 @@ static cold void watch(struct cpu *cpu, uint64_t linear, unsigned size, bool wri
 
     for (int i = 0; i < 4; i++) {
         unsigned kind = cpu->dr[7] >> (16 + 4 * i) & 3, length = lengths[cpu->dr[7] >> (18 + 4 * i) & 3];
-        uint64_t start = linear_wrap(cpu->dr[i]) & ~(uint64_t)(length - 1);
+        uint64_t start = linear_wrap(cpu, cpu->dr[i]) & ~(uint64_t)(length - 1);
 
         if (!(cpu->dr[7] >> (2 * i) & 3) || !(kind == WATCH_ACCESS || (kind == WATCH_WRITE && write)))
             continue;
@@ -470,7 +662,7 @@ uint64_t slow_load(struct cpu *cpu, uint64_t linear, unsigned size, bool user)
     uint8_t *host, *second_host = NULL;
     uint64_t physical, second = 0, value;
 
-    linear = linear_wrap(linear);
+    linear = linear_wrap(cpu, linear);
     physical = paging_translate(cpu, linear, ACCESS_READ, user, &host);
     if (first < size)
         second = paging_translate(cpu, linear + first, ACCESS_READ, user, &second_host);
@@ -488,7 +680,7 @@ void slow_store(struct cpu *cpu, uint64_t linear, unsigned size, uint64_t value,
     uint8_t *host;
     uint64_t physical, second = 0;
 
-    linear = linear_wrap(linear);
+    linear = linear_wrap(cpu, linear);
     physical = paging_translate(cpu, linear, ACCESS_WRITE, user, &host);
     if (first < size)
         second = paging_translate(cpu, linear + first, ACCESS_WRITE, user, &host);

@@ -2,8 +2,8 @@
  * Segment registers, descriptors, and far JMP, CALL and RET: through code segments, call gates, task gates and TSSs.
  *
  * Real mode keeps limit and size bits of the hidden part, as hardware does: that is how "unreal mode" comes about.
- * Left out: 64-bit descriptors and modes.
- * Source: SDM volume 3A, 3.4, 5.5 to 5.8, 20.1; volume 2, the operations of MOV, JMP, CALL and RET.
+ * In IA-32e mode call gates, LDTs and TSSs have 16 bytes, tasks are gone, and 64-bit code knows no limits.
+ * Source: SDM volume 3A, 3.4, 5.5 to 5.8, 7.2.3, 20.1; volume 2, the operations of MOV, JMP, CALL and RET.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,6 +18,7 @@ enum {
     RIGHTS_REAL = RIGHTS_PRESENT | RIGHTS_S | RIGHTS_WRITABLE | RIGHTS_ACCESSED,
     RIGHTS_V86 = RIGHTS_REAL | RIGHTS_DPL,
     GATE_PARAMETERS = 0x1f,
+    UPPER_TYPE = 0x1f00, /* in the last four bytes of a descriptor of 16: must be clear */
 };
 
 /* ---- words ---- */
@@ -76,7 +77,7 @@ static bool descriptor_address(const struct cpu *cpu, uint16_t selector, uint64_
     } else if (selector_null(selector)) {
         return false;
     }
-    *address = (uint32_t)(base + (selector & SELECTOR_INDEX));
+    *address = system_linear(cpu, base + (selector & SELECTOR_INDEX));
     return (selector & SELECTOR_INDEX) + DESCRIPTOR_SIZE - 1u <= limit;
 }
 
@@ -112,13 +113,34 @@ uint64_t descriptor_need(struct cpu *cpu, uint16_t selector, unsigned vector, co
     return raw;
 }
 
+uint64_t descriptor_upper(struct cpu *cpu, uint16_t selector, const char *role)
+{
+    uint64_t address, limit = selector & SELECTOR_LDT ? cpu->ldtr.limit : cpu->gdtr.limit, upper;
+    unsigned last = (selector & SELECTOR_INDEX) + 2 * DESCRIPTOR_SIZE - 1;
+
+    if (!in_long_mode(cpu) || !descriptor_address(cpu, selector, &address))
+        return 0;
+    if (last > limit) {
+        fault_because(cpu, "%s: %s has 16 bytes in long mode, up to 0x%04x, the limit is 0x%04x", role,
+                      selector_words(selector).text, last, (unsigned)limit);
+        fault_error(cpu, VECTOR_GP, selector & ERROR_SELECTOR);
+    }
+    upper = load_system(cpu, address + DESCRIPTOR_SIZE, DESCRIPTOR_SIZE);
+    if (upper >> 32 & UPPER_TYPE) {
+        fault_because(cpu, "%s: %s, of 16 bytes in long mode, has its upper type field (bits 108 to 104) set",
+                      role, selector_words(selector).text);
+        fault_error(cpu, VECTOR_GP, selector & ERROR_SELECTOR);
+    }
+    return upper << 32;
+}
+
 void descriptor_change(struct cpu *cpu, uint16_t selector, uint8_t set, uint8_t clear)
 {
     uint64_t address;
 
     if (!descriptor_address(cpu, selector, &address))
         return;
-    address = (uint32_t)(address + DESCRIPTOR_RIGHTS);
+    address = system_linear(cpu, address + DESCRIPTOR_RIGHTS);
     store_system(cpu, address, 1, (load_system(cpu, address, 1) | set) & ~(uint64_t)clear);
 }
 
@@ -161,6 +183,14 @@ void segment_install_raw(struct cpu *cpu, enum segment_name name, uint16_t selec
 void segment_install_null(struct cpu *cpu, enum segment_name name, uint16_t selector)
 {
     segment_install(cpu, name, &(struct segment){.selector = selector, .rights = RIGHTS_UNUSABLE});
+}
+
+/* SS of 64-bit code may be null; the privilege is still its DPL's. */
+void stack_install_null(struct cpu *cpu, unsigned level)
+{
+    segment_install(
+        cpu, SEG_SS,
+        &(struct segment){.selector = level, .rights = RIGHTS_UNUSABLE | level << RIGHTS_DPL_SHIFT});
 }
 
 static void install_real(struct cpu *cpu, enum segment_name name, uint16_t selector)
@@ -241,10 +271,19 @@ static void load_data(struct cpu *cpu, enum segment_name name, uint16_t selector
     segment_install_raw(cpu, name, selector, rpl, raw);
 }
 
+/* May SS be this null selector, at this level, for code with these rights? */
+static bool null_stack_fits(uint32_t rights, const struct cpu *cpu, uint16_t selector, unsigned level)
+{
+    return selector_null(selector) && in_long_mode(cpu) && (rights & RIGHTS_L) && level != 3 &&
+           (selector & SELECTOR_RPL) == level;
+}
+
 void segment_load(struct cpu *cpu, enum segment_name name, uint16_t selector)
 {
     if (!in_protected_mode(cpu))
         install_real(cpu, name, selector);
+    else if (name == SEG_SS && null_stack_fits(cpu->segment[SEG_CS].rights, cpu, selector, cpl(cpu)))
+        stack_install_null(cpu, cpl(cpu));
     else if (name == SEG_SS)
         segment_install_raw(cpu, name, selector, cpl(cpu),
                             stack_descriptor(cpu, selector, cpl(cpu), VECTOR_GP));
@@ -262,6 +301,9 @@ void segments_leave(struct cpu *cpu)
         bool conforming =
             (segment->rights & (RIGHTS_CODE | RIGHTS_EXPAND_DOWN)) == (RIGHTS_CODE | RIGHTS_EXPAND_DOWN);
 
+        /* FS and GS of 64-bit code are null as a rule and have a base all the same. */
+        if (in_long_mode(cpu) && (segment->rights & RIGHTS_UNUSABLE))
+            continue;
         if (!conforming && (segment->rights & RIGHTS_DPL) >> RIGHTS_DPL_SHIFT < cpl(cpu))
             segment_install_null(cpu, data[i], 0);
     }
@@ -269,8 +311,10 @@ void segments_leave(struct cpu *cpu)
 
 /* ---- stacks ---- */
 
-static uint64_t stack_mask_of(const struct segment *segment)
+static uint64_t stack_mask_of(const struct cpu *cpu, const struct segment *segment)
 {
+    if (in_64bit_code(cpu))
+        return UINT64_MAX;
     return segment->rights & RIGHTS_DB ? UINT32_MAX : UINT16_MAX;
 }
 
@@ -278,7 +322,7 @@ struct stack stack_current(struct cpu *cpu)
 {
     return (struct stack){.segment = cpu->segment[SEG_SS],
                           .pointer = cpu->gpr[RSP],
-                          .mask = stack_mask_of(&cpu->segment[SEG_SS]),
+                          .mask = stack_mask_of(cpu, &cpu->segment[SEG_SS]),
                           .user = is_user(cpu)};
 }
 
@@ -295,9 +339,28 @@ struct stack stack_inner(struct cpu *cpu, unsigned level)
     mark_accessed(cpu, selector, raw);
     stack.segment.rights |= RIGHTS_ACCESSED;
     stack.pointer = pointer;
-    stack.mask = stack_mask_of(&stack.segment);
+    stack.mask = stack_mask_of(cpu, &stack.segment);
     stack.error = selector & ERROR_SELECTOR;
     return stack;
+}
+
+struct stack stack_inner64(unsigned level, uint64_t pointer)
+{
+    return (struct stack){
+        .segment = {.selector = level, .rights = RIGHTS_UNUSABLE | level << RIGHTS_DPL_SHIFT},
+        .pointer = pointer,
+        .mask = UINT64_MAX,
+        .user = level == 3};
+}
+
+/* In 64-bit code there are no limits. */
+static uint64_t stack_linear64(struct cpu *cpu, uint64_t offset, unsigned size, uint32_t error)
+{
+    if (canonical(offset) && canonical(offset + size - 1))
+        return offset;
+    fault_because(cpu, "stack access at 0x%016llx, which is not canonical: bits 63 to 47 differ",
+                  (unsigned long long)offset);
+    fault_error(cpu, VECTOR_SS, error);
 }
 
 /* The linear address of `size` bytes in a stack, or #SS. */
@@ -305,8 +368,12 @@ static uint64_t stack_linear(struct cpu *cpu, const struct stack *stack, uint64_
 {
     const struct segment *segment = &stack->segment;
     bool expand_down = (segment->rights & (RIGHTS_CODE | RIGHTS_EXPAND_DOWN)) == RIGHTS_EXPAND_DOWN;
-    bool inside = expand_down ? offset > segment->limit && offset + size - 1 <= stack->mask
-                              : offset + size - 1 <= segment->limit;
+    bool inside;
+
+    if (stack->mask == UINT64_MAX)
+        return stack_linear64(cpu, offset, size, stack->error);
+    inside = expand_down ? offset > segment->limit && offset + size - 1 <= stack->mask
+                         : offset + size - 1 <= segment->limit;
 
     if (!inside || (segment->rights & RIGHTS_UNUSABLE)) {
         fault_because(cpu, "stack access of %u bytes at SS:0x%llx (SS 0x%04x), outside the segment's %s 0x%x",
@@ -343,18 +410,37 @@ void stack_commit(struct cpu *cpu, const struct stack *stack)
 
 static uint64_t truncate(uint64_t value, unsigned size)
 {
-    return size == 2 ? (uint16_t)value : (uint32_t)value;
+    return size == 2 ? (uint16_t)value : size == 4 ? (uint32_t)value : value;
 }
 
 /* ---- code segments ---- */
 
 void code_limit_check(struct cpu *cpu, const struct segment *code, uint64_t offset)
 {
+    if (in_long_mode(cpu) && (code->rights & RIGHTS_L)) {
+        if (canonical(offset))
+            return;
+        fault_because(cpu, "the new instruction pointer 0x%016llx is not canonical",
+                      (unsigned long long)offset);
+        fault_error(cpu, VECTOR_GP, 0);
+    }
     if (offset <= code->limit)
         return;
     fault_because(cpu, "the new instruction pointer 0x%llx is beyond the limit 0x%x of CS 0x%04x",
                   (unsigned long long)offset, code->limit, code->selector);
     fault_error(cpu, VECTOR_GP, 0);
+}
+
+void code_width_check(struct cpu *cpu, uint16_t selector, uint64_t raw, bool need64)
+{
+    bool wide = raw >> 40 & RIGHTS_L, big = raw >> 40 & RIGHTS_DB;
+
+    if (!in_long_mode(cpu) || (wide ? !big : !need64))
+        return;
+    fault_because(cpu, "CS: %s %s", selector_words(selector).text,
+                  wide ? "has both L (bit 53) and D (bit 54) set"
+                       : "is no 64-bit code (bit 53, L, clear), to which gates lead in long mode");
+    refuse(cpu, VECTOR_GP, selector);
 }
 
 /* A code segment that JMP, CALL or a gate leads to; answers it with RPL = level. */
@@ -377,6 +463,7 @@ static void direct_code_check(struct cpu *cpu, uint16_t selector, uint64_t raw)
 {
     unsigned level = cpl(cpu), rpl = selector & SELECTOR_RPL, dpl = raw_dpl(raw);
 
+    code_width_check(cpu, selector, raw, false);
     if (raw_is_conforming(raw) ? dpl <= level : dpl == level && rpl <= level)
         return;
     fault_because(cpu, "CS: %s is %s of DPL %u; from CPL %u with RPL %u it %s", selector_words(selector).text,
@@ -441,6 +528,46 @@ static void call_inner(struct cpu *cpu, uint64_t gate, uint64_t raw, uint64_t ne
     cpu->gpr[RSP] = inner.pointer;
 }
 
+/* In long mode: gates of 16 bytes, and nothing is copied from the outer stack. */
+static void call_inner64(struct cpu *cpu, uint16_t selector, uint64_t raw, uint64_t target, uint64_t next)
+{
+    unsigned level = raw_dpl(raw);
+    struct stack inner = stack_inner64(level, task_stack64(cpu, level));
+    struct segment code;
+
+    code_prepare(cpu, selector, raw, target, level, &code);
+    stack_push(cpu, &inner, 8, cpu->segment[SEG_SS].selector);
+    stack_push(cpu, &inner, 8, cpu->gpr[RSP]);
+    push_return(cpu, &inner, 8, next);
+    code_install(cpu, raw, &code, target);
+    segment_install(cpu, SEG_SS, &inner.segment);
+    cpu->gpr[RSP] = inner.pointer;
+}
+
+static void gate_transfer64(struct cpu *cpu, uint16_t selector, uint64_t gate, bool call, uint64_t next)
+{
+    struct stack stack = stack_current(cpu);
+    uint64_t target, raw;
+    struct segment code;
+
+    gate_check(cpu, selector, gate);
+    target = descriptor_upper(cpu, selector, "the call gate") | gate_offset(gate);
+    need_present(cpu, selector, gate, VECTOR_NP);
+    raw = gate_target(cpu, gate_selector(gate), call);
+    code_width_check(cpu, gate_selector(gate), raw, true);
+    need_present(cpu, gate_selector(gate), raw, VECTOR_NP);
+    if (call && !raw_is_conforming(raw) && raw_dpl(raw) < cpl(cpu)) {
+        call_inner64(cpu, gate_selector(gate), raw, target, next);
+        return;
+    }
+    code_prepare(cpu, gate_selector(gate), raw, target, cpl(cpu), &code);
+    if (call) {
+        push_return(cpu, &stack, 8, next);
+        stack_commit(cpu, &stack);
+    }
+    code_install(cpu, raw, &code, target);
+}
+
 static void gate_transfer(struct cpu *cpu, uint16_t selector, uint64_t gate, bool call, uint64_t next)
 {
     unsigned size = raw_type(gate) & TYPE_32BIT ? 4 : 2;
@@ -470,7 +597,13 @@ static void system_transfer(struct cpu *cpu, uint16_t selector, uint64_t raw, bo
 {
     enum task_switch_cause cause = call ? TASK_CALL : TASK_JUMP;
 
-    if (raw_is_system(raw, TYPE_CALL_GATE16) || raw_is_system(raw, TYPE_CALL_GATE32)) {
+    if (in_long_mode(cpu) && raw_is_system(raw, TYPE_CALL_GATE32)) {
+        gate_transfer64(cpu, selector, raw, call, next);
+    } else if (in_long_mode(cpu)) {
+        fault_because(cpu, "CS: %s is %s, which control cannot go to in long mode",
+                      selector_words(selector).text, raw_words(raw));
+        refuse(cpu, VECTOR_GP, selector);
+    } else if (raw_is_system(raw, TYPE_CALL_GATE16) || raw_is_system(raw, TYPE_CALL_GATE32)) {
         gate_transfer(cpu, selector, raw, call, next);
     } else if (raw_is_system(raw, TYPE_TASK_GATE)) {
         gate_check(cpu, selector, raw);
@@ -563,28 +696,47 @@ uint64_t return_code_descriptor(struct cpu *cpu, uint16_t selector)
                       raw_words(raw), dpl, rpl);
         refuse(cpu, VECTOR_GP, selector);
     }
+    code_width_check(cpu, selector, raw, false);
     need_present(cpu, selector, raw, VECTOR_NP);
     return raw;
 }
 
-/* The way back to an outer ring; SP and SS lie `offset` bytes up the stack. */
+/* SS to go back to: null is for 64-bit code that is not of ring 3. */
+static uint64_t return_stack_descriptor(struct cpu *cpu, uint16_t selector, unsigned level, uint64_t code)
+{
+    if (null_stack_fits(code >> 40, cpu, selector, level))
+        return 0;
+    return stack_descriptor(cpu, selector, level, VECTOR_GP);
+}
+
+static void return_stack_install(struct cpu *cpu, uint16_t selector, unsigned level, uint64_t raw)
+{
+    if (raw)
+        segment_install_raw(cpu, SEG_SS, selector, level, raw);
+    else
+        stack_install_null(cpu, level);
+}
+
+/* The way back to another stack, in an outer ring as a rule; SP and SS lie `offset` bytes up the stack. */
 void return_outer(struct cpu *cpu, const struct stack *stack, unsigned offset, unsigned size,
                   uint16_t selector, uint64_t raw, uint64_t rip, uint16_t release)
 {
-    unsigned level = selector & SELECTOR_RPL;
+    unsigned level = selector & SELECTOR_RPL, old = cpl(cpu);
     uint64_t pointer = stack_read(cpu, stack, offset, size);
     uint16_t outer_selector = stack_read(cpu, stack, offset + size, size);
-    uint64_t outer = stack_descriptor(cpu, outer_selector, level, VECTOR_GP);
+    uint64_t outer = return_stack_descriptor(cpu, outer_selector, level, raw);
     struct segment code;
     struct stack new = {.pointer = pointer + release};
 
     code_prepare(cpu, selector, raw, rip, level, &code);
-    mark_accessed(cpu, outer_selector, outer); /* may fault: before anything is changed */
+    if (outer)
+        mark_accessed(cpu, outer_selector, outer); /* may fault: before anything is changed */
     code_install(cpu, raw, &code, rip);
-    segment_install_raw(cpu, SEG_SS, outer_selector, level, outer);
-    new.mask = stack_mask_of(&cpu->segment[SEG_SS]);
+    return_stack_install(cpu, outer_selector, level, outer);
+    new.mask = stack_mask_of(cpu, &cpu->segment[SEG_SS]);
     stack_commit(cpu, &new);
-    segments_leave(cpu);
+    if (level != old)
+        segments_leave(cpu);
 }
 
 static void return_protected(struct cpu *cpu, struct stack *stack, unsigned size, uint16_t release)

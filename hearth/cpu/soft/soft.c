@@ -199,7 +199,6 @@ enum reset_state {
 };
 #define RESET_CS_BASE 0xffff0000u
 #define RESET_DR6     0xffff0ff0u
-#define RESET_PAT     0x0007040600070406u
 
 static void segments_reset(struct cpu *cpu)
 {
@@ -242,7 +241,7 @@ static void soft_reset(struct vcpu *vcpu)
     cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->cr8 = cpu->efer = 0;
     cpu->dr[6] = RESET_DR6;
     cpu->dr[7] = RESET_DR7;
-    cpu->msr.pat = RESET_PAT;
+    msr_reset(cpu);
     cpu->debug_pending = 0;
     cpu->delivery.active = false;
     cpu->halted = cpu->shutdown = cpu->interrupt_shadow = cpu->nmi_blocked = false;

@@ -1,15 +1,14 @@
 /*
- * The privileged instructions and what identifies the CPU: a Pentium II without MMX, as far as CPUID says.
+ * The privileged instructions, but for CPUID and model-specific registers (identify.c, msr.c) and fast system calls (fast.c).
  *
- * CPUID advertises what the engine does and no more. The time stamp counter runs at 1 GHz, with the machine's clock.
- * Left out: APIC, MTRRs (memory types have no meaning here; the PAT register only holds its value), machine checks,
- * performance counters, SYSENTER.
- * Source: SDM volume 2, the operation of each instruction; volume 3A, 2.5 (control registers), 5.10 (LAR...), 11.12 (PAT),
- * 17.2 (debug registers), 20.3 (VME).
+ * The time stamp counter runs at 1 GHz, with the machine's clock. Left out: machine checks, performance counters.
+ * Source: SDM volume 2, the operation of each instruction; volume 3A, 2.5 (control registers), 4.1.2 and 9.8.5 (switching
+ * paging and IA-32e mode), 4.10.4 (INVPCID), 5.10 (LAR...), 17.2 (debug registers), 20.3 (VME).
  */
 #include "cpu/soft/system.h"
 
 #include "cpu/soft/descriptor.h"
+#include "cpu/soft/features.h"
 #include "cpu/soft/flags.h"
 
 /* ---- checks ---- */
@@ -38,15 +37,27 @@ void system_need_protected_ring0(struct cpu *cpu)
 
 /* ---- descriptor tables ---- */
 
+static _Noreturn void refuse(struct cpu *cpu, const char *why)
+{
+    fault_because(cpu, "%s", why);
+    fault_error(cpu, VECTOR_GP, 0);
+}
+
 static struct table_register table_load(struct cpu *cpu, enum segment_name name, uint64_t offset,
                                         unsigned size)
 {
     struct table_register table;
-    uint32_t base;
 
     table.limit = load(cpu, name, offset, 2);
-    base = load(cpu, name, offset + 2, 4);
-    table.base = size == 2 ? base & 0xffffff : base;
+    if (in_64bit_code(cpu)) {
+        table.base = load(cpu, name, offset + 2, 8);
+        if (!canonical(table.base))
+            refuse(cpu, "LGDT or LIDT: the base is not canonical");
+        return table;
+    }
+    table.base = load(cpu, name, offset + 2, 4);
+    if (size == 2)
+        table.base &= 0xffffff;
     return table;
 }
 
@@ -65,11 +76,11 @@ void system_load_idt(struct cpu *cpu, enum segment_name name, uint64_t offset, u
 static void table_store(struct cpu *cpu, const struct table_register *table, enum segment_name name,
                         uint64_t offset)
 {
-    uint8_t image[6]; /* 16-bit limit, 32-bit base */
+    uint8_t image[10]; /* 16-bit limit, base of 32 or 64 bits */
 
     memcpy(image, &table->limit, 2);
-    memcpy(image + 2, &table->base, 4);
-    store_bytes(cpu, name, offset, image, sizeof(image));
+    memcpy(image + 2, &table->base, 8);
+    store_bytes(cpu, name, offset, image, in_64bit_code(cpu) ? 10 : 6);
 }
 
 void system_store_gdt(struct cpu *cpu, enum segment_name name, uint64_t offset, unsigned size)
@@ -92,12 +103,14 @@ void system_lldt(struct cpu *cpu, uint16_t selector)
 
 void system_ltr(struct cpu *cpu, uint16_t selector)
 {
-    uint64_t raw;
+    uint64_t raw, upper;
 
     system_need_protected_ring0(cpu);
     raw = task_descriptor(cpu, selector, VECTOR_GP);
+    upper = descriptor_upper(cpu, selector, "TR");
     descriptor_change(cpu, selector, TYPE_BUSY, 0);
     descriptor_to_segment(raw, selector, &cpu->tr);
+    cpu->tr.base |= upper;
     cpu->tr.rights |= TYPE_BUSY;
 }
 
@@ -123,23 +136,26 @@ static bool visible(const struct cpu *cpu, uint16_t selector, uint64_t raw)
     return cpl(cpu) <= raw_dpl(raw) && (selector & SELECTOR_RPL) <= raw_dpl(raw);
 }
 
+enum seen_types {
+    SEEN_TSS = 1 << TYPE_TSS16 | 1 << TYPE_TSS16_BUSY | 1 << TYPE_TSS32 | 1 << TYPE_TSS32_BUSY,
+    SEEN_BY_LSL = SEEN_TSS | 1 << TYPE_LDT,
+    SEEN_BY_LAR = SEEN_BY_LSL | 1 << TYPE_CALL_GATE16 | 1 << TYPE_TASK_GATE | 1 << TYPE_CALL_GATE32,
+    SEEN_IN_LONG_MODE = 1 << TYPE_LDT | 1 << TYPE_TSS32 | 1 << TYPE_TSS32_BUSY | 1 << TYPE_CALL_GATE32,
+    LAR_MASK = 0x00ffff00, /* bits 19 to 16, the limit's, are undefined; hardware shows them as they are */
+};
+
 /* `types`: bit n set: system descriptors of type n will do. */
 static bool look(struct cpu *cpu, uint16_t selector, uint32_t types, uint64_t *raw)
 {
     system_need_protected(cpu);
     if (!descriptor_read(cpu, selector, raw))
         return false;
+    if (in_long_mode(cpu))
+        types &= SEEN_IN_LONG_MODE;
     if (!raw_is_segment(*raw) && !(types >> raw_type(*raw) & 1))
         return false;
     return visible(cpu, selector, *raw);
 }
-
-enum seen_types {
-    SEEN_TSS = 1 << TYPE_TSS16 | 1 << TYPE_TSS16_BUSY | 1 << TYPE_TSS32 | 1 << TYPE_TSS32_BUSY,
-    SEEN_BY_LSL = SEEN_TSS | 1 << TYPE_LDT,
-    SEEN_BY_LAR = SEEN_BY_LSL | 1 << TYPE_CALL_GATE16 | 1 << TYPE_TASK_GATE | 1 << TYPE_CALL_GATE32,
-    LAR_MASK = 0x00ffff00, /* bits 19 to 16, the limit's, are undefined; hardware shows them as they are */
-};
 
 bool system_lar(struct cpu *cpu, uint16_t selector, uint32_t *value)
 {
@@ -190,28 +206,55 @@ bool system_arpl(struct cpu *cpu, uint16_t *destination, uint16_t source)
 
 enum {
     CR0_WRITABLE_LOW = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD,
-    CR4_SUPPORTED = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PGE | CR4_PCE,
+    CR4_RELOADS = CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP, /* a change reads the PAE pointers anew */
+    CR0_RELOADS = CR0_CD | CR0_NW,
+    CR8_PRIORITY = 0xf,
     LMSW_BITS = CR0_PE | CR0_MP | CR0_EM | CR0_TS,
 };
 
-static void no_such_register(struct cpu *cpu, const char *kind, unsigned number)
+#define CR3_RESERVED (UINT64_MAX << PHYSICAL_BITS)
+#define CR3_KEEP     (1ull << 63) /* with PCIDE: translations may stay */
+#define CR3_PCID     0xfffull
+
+/* What CR4 may hold is what CPUID tells of. */
+static uint64_t cr4_supported(void)
+{
+    return CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PGE | CR4_PCE |
+           (LEAF1_EDX_FEATURES & FEATURE_PAE ? CR4_PAE : 0) |
+           (LEAF1_EDX_FEATURES & FEATURE_MCE ? CR4_MCE : 0) |
+           (LEAF1_EDX_FEATURES & FEATURE_FXSR ? CR4_OSFXSR : 0) |
+           (LEAF1_EDX_FEATURES & FEATURE_SSE ? CR4_OSXMMEXCPT : 0) |
+           (LEAF1_ECX_FEATURES & FEATURE_PCID ? CR4_PCIDE : 0) |
+           (LEAF1_ECX_FEATURES & FEATURE_XSAVE ? CR4_OSXSAVE : 0) |
+           (LEAF7_EBX_FEATURES & FEATURE_FSGSBASE ? CR4_FSGSBASE : 0) |
+           (LEAF7_EBX_FEATURES & FEATURE_SMEP ? CR4_SMEP : 0) |
+           (LEAF7_EBX_FEATURES & FEATURE_SMAP ? CR4_SMAP : 0);
+}
+
+static _Noreturn void no_such_register(struct cpu *cpu, const char *kind, unsigned number)
 {
     fault_because(cpu, "there is no %s%u", kind, number);
     fault(cpu, VECTOR_UD);
 }
 
-uint64_t system_read_cr(struct cpu *cpu, unsigned number)
+/* #UD for a register that is not there, then #GP. */
+static void control_register(struct cpu *cpu, unsigned number, const char *instruction)
 {
-    if (number != 0 && number != 2 && number != 3 && number != 4)
+    if (number != 0 && number != 2 && number != 3 && number != 4 && number != 8)
         no_such_register(cpu, "CR", number);
-    system_need_ring0(cpu, "MOV from a control register");
-    return number == 0 ? cpu->cr0 : number == 2 ? cpu->cr2 : number == 3 ? cpu->cr3 : cpu->cr4;
+    system_need_ring0(cpu, instruction);
 }
 
-static void refuse_cr(struct cpu *cpu, const char *why)
+uint64_t system_read_cr(struct cpu *cpu, unsigned number)
 {
-    fault_because(cpu, "%s", why);
-    fault_error(cpu, VECTOR_GP, 0);
+    control_register(cpu, number, "MOV from a control register");
+    switch (number) {
+    case 0: return cpu->cr0;
+    case 2: return cpu->cr2;
+    case 3: return cpu->cr3;
+    case 4: return cpu->cr4;
+    default: return cpu->cr8;
+    }
 }
 
 /* Leaving protected mode: segments keep base and limit, but types and privilege mean nothing any more. */
@@ -223,47 +266,99 @@ static void leave_protected_mode(struct cpu *cpu)
         cpu->segment[i].rights = (cpu->segment[i].rights & (RIGHTS_DB | RIGHTS_G)) | REAL;
 }
 
+/* Paging goes on with LME set, or off in IA-32e mode: answers LMA's new value, or refuses. */
+static uint64_t long_mode_switch(struct cpu *cpu, uint64_t old, uint64_t new)
+{
+    bool wide = cpu->segment[SEG_CS].rights & RIGHTS_L;
+
+    if (((old ^ new) & CR0_PG) && (new &CR0_PG) && (cpu->efer & EFER_LME)) {
+        if (!(cpu->cr4 & CR4_PAE))
+            refuse(cpu, "MOV CR0: PG (31) set with EFER.LME set and CR4.PAE clear");
+        if (wide)
+            refuse(cpu, "MOV CR0: PG (31) set with EFER.LME set in a code segment with L set");
+        return EFER_LMA;
+    }
+    if (!(new &CR0_PG) && in_64bit_code(cpu))
+        refuse(cpu, "MOV CR0: PG (31) cleared in 64-bit code");
+    if (!(new &CR0_PG) && (cpu->cr4 & CR4_PCIDE))
+        refuse(cpu, "MOV CR0: PG (31) cleared with CR4.PCIDE set");
+    return new &CR0_PG ? cpu->efer &EFER_LMA : 0;
+}
+
+/* Is this PAE paging, but not that of IA-32e mode? Then CR3 leads to four pointers that are read now. */
+static void reload_pointers(struct cpu *cpu, uint64_t cr0, uint64_t cr4, uint64_t efer, uint64_t cr3)
+{
+    if ((cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LMA) && !paging_load_pointers(cpu, cr3))
+        refuse(cpu, "a page directory pointer has a reserved bit set");
+}
+
 static void write_cr0(struct cpu *cpu, uint64_t value)
 {
-    uint64_t old = cpu->cr0, new = (value & (CR0_WRITABLE_LOW | CR0_PG)) | CR0_ET;
+    uint64_t old = cpu->cr0, new = (value & (CR0_WRITABLE_LOW | CR0_PG)) | CR0_ET, active;
 
+    if (value >> 32)
+        refuse(cpu, "MOV CR0: bits above 31 set");
     if ((new &CR0_PG) && !(new &CR0_PE))
-        refuse_cr(cpu, "MOV CR0: PG (31) set with PE (0) clear");
+        refuse(cpu, "MOV CR0: PG (31) set with PE (0) clear");
     if ((new &CR0_NW) && !(new &CR0_CD))
-        refuse_cr(cpu, "MOV CR0: NW (29) set with CD (30) clear");
+        refuse(cpu, "MOV CR0: NW (29) set with CD (30) clear");
+    active = long_mode_switch(cpu, old, new);
+    if ((old ^ new) & (CR0_PG | CR0_RELOADS))
+        reload_pointers(cpu, new, cpu->cr4, active, cpu->cr3);
     cpu->cr0 = new;
+    cpu->efer = (cpu->efer & ~(uint64_t)EFER_LMA) | active;
     if ((old & CR0_PE) && !(new &CR0_PE))
         leave_protected_mode(cpu);
     paging_mode_changed(cpu, old, cpu->cr4);
     segments_changed(cpu);
 }
 
+static void write_cr3(struct cpu *cpu, uint64_t value)
+{
+    bool keep = (cpu->cr4 & CR4_PCIDE) && (value & CR3_KEEP);
+
+    value &= keep ? ~CR3_KEEP : UINT64_MAX;
+    if (in_long_mode(cpu) && (value & CR3_RESERVED))
+        refuse(cpu, "MOV CR3: reserved bits set");
+    reload_pointers(cpu, cpu->cr0, cpu->cr4, cpu->efer, value);
+    cpu->cr3 = value;
+    tlb_flush(cpu, false);
+}
+
 static void write_cr4(struct cpu *cpu, uint64_t value)
 {
-    uint64_t old = cpu->cr4;
+    uint64_t old = cpu->cr4, unknown = value & ~cr4_supported();
 
-    if (value & ~(uint64_t)CR4_SUPPORTED) {
-        fault_because(cpu, "MOV CR4: bits 0x%llx are not of this CPU",
-                      (unsigned long long)(value & ~(uint64_t)CR4_SUPPORTED));
+    if (unknown) {
+        fault_because(cpu, "MOV CR4: bits 0x%llx are not of this CPU", (unsigned long long)unknown);
         fault_error(cpu, VECTOR_GP, 0);
     }
+    if (in_long_mode(cpu) && !(value & CR4_PAE))
+        refuse(cpu, "MOV CR4: PAE (5) cleared in IA-32e mode");
+    if (!(old & CR4_PCIDE) && (value & CR4_PCIDE) && (!in_long_mode(cpu) || (cpu->cr3 & CR3_PCID)))
+        refuse(cpu, "MOV CR4: PCIDE (17) set outside of IA-32e mode, or with bits of CR3 set");
+    if ((old ^ value) & CR4_RELOADS)
+        reload_pointers(cpu, cpu->cr0, value, cpu->efer, cpu->cr3);
     cpu->cr4 = value;
     paging_mode_changed(cpu, cpu->cr0, old);
 }
 
+static void write_cr8(struct cpu *cpu, uint64_t value)
+{
+    if (value & ~(uint64_t)CR8_PRIORITY)
+        refuse(cpu, "MOV CR8: bits above 3 set");
+    cpu->cr8 = value;
+}
+
 void system_write_cr(struct cpu *cpu, unsigned number, uint64_t value)
 {
-    if (number != 0 && number != 2 && number != 3 && number != 4)
-        no_such_register(cpu, "CR", number);
-    system_need_ring0(cpu, "MOV to a control register");
+    control_register(cpu, number, "MOV to a control register");
     switch (number) {
     case 0: write_cr0(cpu, value); break;
     case 2: cpu->cr2 = value; break;
-    case 3:
-        cpu->cr3 = value;
-        tlb_flush(cpu, false);
-        break;
+    case 3: write_cr3(cpu, value); break;
     case 4: write_cr4(cpu, value); break;
+    default: write_cr8(cpu, value); break;
     }
 }
 
@@ -290,6 +385,27 @@ void system_invlpg(struct cpu *cpu, uint64_t linear)
 {
     system_need_ring0(cpu, "INVLPG");
     tlb_flush_page(cpu, linear);
+}
+
+enum invpcid_type { INVPCID_ADDRESS, INVPCID_CONTEXT, INVPCID_ALL, INVPCID_ALL_BUT_GLOBAL };
+
+void system_invpcid(struct cpu *cpu, uint64_t type, enum segment_name name, uint64_t offset)
+{
+    uint64_t pcid, linear;
+
+    system_need_ring0(cpu, "INVPCID");
+    pcid = load(cpu, name, offset, 8);
+    linear = load(cpu, name, offset + 8, 8);
+    if (type > INVPCID_ALL_BUT_GLOBAL || pcid > CR3_PCID)
+        refuse(cpu, "INVPCID: a type above 3, or reserved bits in the descriptor");
+    if (type <= INVPCID_CONTEXT && pcid && !(cpu->cr4 & CR4_PCIDE))
+        refuse(cpu, "INVPCID: a PCID other than 0 with CR4.PCIDE clear");
+    if (type == INVPCID_ADDRESS && !canonical(linear))
+        refuse(cpu, "INVPCID: the address is not canonical");
+    if (type == INVPCID_ADDRESS)
+        tlb_flush_page(cpu, linear);
+    else
+        tlb_flush(cpu, type == INVPCID_ALL);
 }
 
 void system_wbinvd(struct cpu *cpu)
@@ -338,12 +454,14 @@ uint64_t system_read_dr(struct cpu *cpu, unsigned number)
 void system_write_dr(struct cpu *cpu, unsigned number, uint64_t value)
 {
     number = debug_register(cpu, number);
+    if (number >= 6 && value >> 32)
+        refuse(cpu, "MOV to DR6 or DR7: bits above 31 set");
     if (number == 6)
         cpu->dr[6] = (value & DR6_WRITABLE) | (uint32_t)DR6_ONES;
     else if (number == 7)
         cpu->dr[7] = (value & DR7_WRITABLE) | DR7_ONES;
     else
-        cpu->dr[number] = (uint32_t)value;
+        cpu->dr[number & 3] = value;
     if (number != 6)
         tlb_flush(cpu, true); /* watched pages have no fast tags */
 }
@@ -366,6 +484,12 @@ void system_rdtsc(struct cpu *cpu)
     if (cpu->cr4 & CR4_TSD)
         system_need_ring0(cpu, "RDTSC with CR4.TSD set");
     set_edx_eax(cpu, system_tsc(cpu));
+}
+
+void system_rdtscp(struct cpu *cpu)
+{
+    system_rdtsc(cpu);
+    cpu->gpr[RCX] = (uint32_t)cpu->msr.tsc_aux;
 }
 
 void system_rdpmc(struct cpu *cpu)
@@ -427,6 +551,15 @@ void system_sti(struct cpu *cpu)
     need_iopl(cpu, "STI");
     cpu->interrupt_shadow |= !(cpu->rflags & FLAG_IF);
     cpu->rflags |= FLAG_IF;
+}
+
+void system_alignment_flag(struct cpu *cpu, bool set)
+{
+    if (cpl(cpu) != 0 || (cpu->rflags & FLAG_VM)) {
+        fault_because(cpu, "STAC and CLAC are for CPL 0; CPL is %u", cpl(cpu));
+        fault(cpu, VECTOR_UD);
+    }
+    cpu->rflags = set ? cpu->rflags | FLAG_AC : cpu->rflags & ~(uint64_t)FLAG_AC;
 }
 
 void system_hlt(struct cpu *cpu)

@@ -60,6 +60,7 @@ void system_invpcid(struct cpu *cpu, uint64_t type, enum segment_name name, uint
 void system_cpuid(struct cpu *cpu);
 void system_rdmsr(struct cpu *cpu);
 void system_wrmsr(struct cpu *cpu); /* (*) */
+void msr_reset(struct cpu *cpu);
 void system_rdtsc(struct cpu *cpu);
 void system_rdtscp(struct cpu *cpu);
 void system_rdpmc(struct cpu *cpu);
@@ -70,7 +71,7 @@ uint64_t system_tsc(const struct cpu *cpu);
 void system_syscall(struct cpu *cpu, uint64_t next); /* (*) */
 void system_sysret(struct cpu *cpu, unsigned size);  /* (*) 8 with REX.W: to 64-bit code */
 void system_sysenter(struct cpu *cpu);               /* (*) */
-void system_sysexit(struct cpu *cpu, unsigned size); /* (*) */
+void system_sysexit(struct cpu *cpu);                /* (*) */
 void system_swapgs(struct cpu *cpu);                 /* #UD outside of 64-bit code */
 /* RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE; `size` 4 or 8. */
 uint64_t system_read_base(struct cpu *cpu, enum segment_name name);

@@ -40,6 +40,7 @@ static const struct tss_layout tss32 = {.width = 4,
                                         .limit = 0x67};
 
 enum { TSS32_TRAP = 0x64, TSS32_IO_MAP = 0x66, TSS_REGISTERS = 8 };
+enum { TSS64_RSP0 = 0x04, TSS64_IST1 = 0x24 };
 enum { DR6_BT = 1 << 15, DR7_LOCAL = 0x155 };
 enum { FLAGS_LOADED = 0x3f7fd7 };
 
@@ -60,8 +61,28 @@ void task_stack(struct cpu *cpu, unsigned level, uint16_t *ss, uint32_t *esp)
                       offset, cpu->tr.selector, cpu->tr.limit);
         fault_error(cpu, VECTOR_TS, cpu->tr.selector & ERROR_SELECTOR);
     }
-    *esp = load_system(cpu, (uint32_t)(cpu->tr.base + offset), layout->width);
-    *ss = load_system(cpu, (uint32_t)(cpu->tr.base + offset + layout->width), 2);
+    *esp = load_system(cpu, system_linear(cpu, cpu->tr.base + offset), layout->width);
+    *ss = load_system(cpu, system_linear(cpu, cpu->tr.base + offset + layout->width), 2);
+}
+
+static uint64_t stack_pointer64(struct cpu *cpu, unsigned offset, const char *what, unsigned number)
+{
+    if (offset + 7 > cpu->tr.limit || (cpu->tr.rights & RIGHTS_UNUSABLE)) {
+        fault_because(cpu, "%s%u lies at 0x%x in the TSS, TR (0x%04x) has limit 0x%x", what, number, offset,
+                      cpu->tr.selector, cpu->tr.limit);
+        fault_error(cpu, VECTOR_TS, cpu->tr.selector & ERROR_SELECTOR);
+    }
+    return load_system(cpu, cpu->tr.base + offset, 8);
+}
+
+uint64_t task_stack64(struct cpu *cpu, unsigned level)
+{
+    return stack_pointer64(cpu, TSS64_RSP0 + 8 * level, "RSP", level);
+}
+
+uint64_t task_stack_ist(struct cpu *cpu, unsigned ist)
+{
+    return stack_pointer64(cpu, TSS64_IST1 + 8 * (ist - 1), "IST", ist);
 }
 
 /* Is this port open in the TSS's bitmap? */
@@ -71,10 +92,10 @@ static bool ports_open(struct cpu *cpu, uint16_t port, unsigned size)
 
     if ((cpu->tr.rights & RIGHTS_UNUSABLE) || !(tss_type & TYPE_32BIT) || cpu->tr.limit < tss32.limit)
         return false;
-    map = load_system(cpu, (uint32_t)(cpu->tr.base + TSS32_IO_MAP), 2) + port / 8u;
+    map = load_system(cpu, system_linear(cpu, cpu->tr.base + TSS32_IO_MAP), 2) + port / 8u;
     if (map + 1 > cpu->tr.limit)
         return false;
-    bits = load_system(cpu, (uint32_t)(cpu->tr.base + map), 2) >> port % 8;
+    bits = load_system(cpu, system_linear(cpu, cpu->tr.base + map), 2) >> port % 8;
     return (bits & ((1u << size) - 1)) == 0;
 }
 
@@ -101,7 +122,8 @@ uint64_t task_descriptor(struct cpu *cpu, uint16_t selector, unsigned vector)
         fault_error(cpu, vector, selector & ERROR_SELECTOR);
     }
     raw = descriptor_need(cpu, selector, vector, "the TSS");
-    if (!raw_is_tss(raw) || (raw_type(raw) & TYPE_BUSY)) {
+    if (!raw_is_tss(raw) || (raw_type(raw) & TYPE_BUSY) ||
+        (in_long_mode(cpu) && !(raw_type(raw) & TYPE_32BIT))) {
         fault_because(cpu, "%s is %s; an available TSS is needed", selector_words(selector).text,
                       raw_words(raw));
         fault_error(cpu, vector, selector & ERROR_SELECTOR);
@@ -116,7 +138,7 @@ uint64_t task_descriptor(struct cpu *cpu, uint16_t selector, unsigned vector)
 
 void ldtr_load(struct cpu *cpu, uint16_t selector, unsigned vector)
 {
-    uint64_t raw;
+    uint64_t raw, upper;
 
     if (selector_null(selector)) {
         cpu->ldtr = (struct segment){.selector = selector, .rights = RIGHTS_UNUSABLE};
@@ -136,7 +158,9 @@ void ldtr_load(struct cpu *cpu, uint16_t selector, unsigned vector)
                       selector_words(selector).text);
         fault_error(cpu, vector == VECTOR_GP ? VECTOR_NP : vector, selector & ERROR_SELECTOR);
     }
+    upper = descriptor_upper(cpu, selector, "LDTR");
     descriptor_to_segment(raw, selector, &cpu->ldtr);
+    cpu->ldtr.base |= upper;
 }
 
 /* ---- the switch ---- */
