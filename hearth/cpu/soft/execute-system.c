@@ -12,17 +12,6 @@
 #include "cpu/soft/system.h"
 #include "cpu/soft/x87.h"
 
-#pragma weak system_syscall
-#pragma weak system_sysret
-#pragma weak system_sysenter
-#pragma weak system_sysexit
-#pragma weak system_swapgs
-#pragma weak system_rdtscp
-#pragma weak system_alignment_flag
-#pragma weak system_read_base
-#pragma weak system_write_base
-#pragma weak system_invpcid
-
 always unsigned modrm_reg(const struct op *op)
 {
     return op->immediate & 0xff;
@@ -344,7 +333,7 @@ CALL_AND_GO_ON(fwait, x87_wait(cpu))
 CALL_AND_GO_THERE(syscall, system_syscall(cpu, next_rip(cpu, op)))
 CALL_AND_GO_THERE(sysret, system_sysret(cpu, op->immediate))
 CALL_AND_GO_THERE(sysenter, system_sysenter(cpu))
-CALL_AND_GO_THERE(sysexit, system_sysexit(cpu, op->immediate))
+CALL_AND_GO_THERE(sysexit, system_sysexit(cpu))
 CALL_AND_LEAVE(swapgs, system_swapgs(cpu))
 CALL_AND_GO_ON(rdtscp, system_rdtscp(cpu))
 CALL_AND_LEAVE(stac, system_alignment_flag(cpu, true))

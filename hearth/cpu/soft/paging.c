@@ -450,12 +450,6 @@ static _Noreturn void page_fault(struct cpu *cpu, uint64_t linear, uint32_t erro
     fault_error(cpu, VECTOR_PF, error);
 }
 
-static cold void need_canonical(struct cpu *cpu, uint64_t linear)
-{
-    fault_because(cpu, "address 0x%016" PRIx64 " is not canonical: bits 63 to 47 differ", linear);
-    fault_error(cpu, VECTOR_GP, 0);
-}
-
 static void walk_for(struct cpu *cpu, uint64_t linear, enum access access, bool user, struct walk *walk)
 {
     uint64_t page = linear & PAGE_MASK;
@@ -467,7 +461,7 @@ static void walk_for(struct cpu *cpu, uint64_t linear, enum access access, bool 
         return;
     }
     if (in_long_mode(cpu) && !canonical(linear))
-        need_canonical(cpu, linear);
+        canonical_fault(cpu, linear);
     do {
         walk_tables_of(cpu, page, walk);
         walk_check(cpu, walk, access, user);
