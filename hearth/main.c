@@ -154,12 +154,13 @@ static void ends_open(struct session *session)
     session->ports.debugcon = end_open(session, "debugcon", session->config.debugcon);
 }
 
+/* The monitor's first: the terminal would go on to it and greet, and it is gone. */
 static void ends_close(struct session *session)
 {
+    character_close(session->monitor_port);
     for (unsigned i = 0; i < SERIALS; i++)
         character_close(session->ports.serial[i]);
     character_close(session->ports.debugcon);
-    character_close(session->monitor_port);
 }
 
 static void display_open(struct session *session)

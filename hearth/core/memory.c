@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "core/log.h"
 
@@ -209,6 +210,62 @@ bool memory_write(struct memory *memory, uint64_t address, const void *from, uin
         address += length;
     }
     return whole;
+}
+
+/* What of [address, address + size) lies in one writable range, to be followed by written(); NULL: none. */
+static uint8_t *writable_at(const struct memory *memory, uint64_t address, uint64_t size, uint64_t *length)
+{
+    bool writable = false;
+    uint8_t *host = memory_at(memory, address, length, &writable);
+    if (!host || !writable)
+        return NULL;
+    if (*length > size)
+        *length = size;
+    return host;
+}
+
+static void written(struct memory *memory, uint64_t address, uint64_t size)
+{
+    if (memory->listener.written)
+        memory->listener.written(memory->listener.opaque, address, size);
+}
+
+bool memory_load(struct memory *memory, uint64_t address, int descriptor, uint64_t offset, uint64_t size)
+{
+    while (size) {
+        uint64_t length = 0;
+        uint8_t *host = writable_at(memory, address, size, &length);
+        if (!host) {
+            errno = EFAULT;
+            return false;
+        }
+        ssize_t got = pread(descriptor, host, length, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            errno = got ? errno : 0;
+            return false;
+        }
+        written(memory, address, (uint64_t)got);
+        address += (uint64_t)got;
+        offset += (uint64_t)got;
+        size -= (uint64_t)got;
+    }
+    return true;
+}
+
+void memory_clear(struct memory *memory, uint64_t address, uint64_t size)
+{
+    while (size) {
+        uint64_t length = 0;
+        uint8_t *host = writable_at(memory, address, size, &length);
+        if (!host)
+            return;
+        memset(host, 0, length);
+        written(memory, address, length);
+        address += length;
+        size -= length;
+    }
 }
 
 void memory_listen(struct memory *memory, const struct memory_listener *listener)

@@ -56,6 +56,13 @@ uint8_t *memory_at(const struct memory *memory, uint64_t address, uint64_t *leng
 bool memory_read(struct memory *memory, uint64_t address, void *to, uint64_t size);
 bool memory_write(struct memory *memory, uint64_t address, const void *from, uint64_t size);
 
+/*
+ * Straight from a file, with no copy between, or zeros; the range lies in writable memory. False with errno set, 0 if
+ * the file ends early.
+ */
+bool memory_load(struct memory *memory, uint64_t address, int descriptor, uint64_t offset, uint64_t size);
+void memory_clear(struct memory *memory, uint64_t address, uint64_t size);
+
 struct memory_listener {
     void *opaque;
     void (*map_changed)(void *opaque, uint64_t base, uint64_t size); /* may be NULL */

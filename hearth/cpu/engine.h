@@ -48,9 +48,10 @@ enum run_result {
 
 /* What an engine can do, decided at create(). */
 struct engine_abilities {
-    bool irqchip; /* it has the 8259As, IOAPIC and local APICs itself: lines go to irqchip_set() */
-    bool pit;     /* it has the 8254 and port 61h itself */
-    bool lapic;   /* without irqchip: each vCPU has a local APIC; an IOAPIC speaks to them by message() */
+    bool irqchip;   /* it has the 8259As, IOAPIC and local APICs itself: lines go to irqchip_set() */
+    bool pit;       /* it has the 8254 and port 61h itself */
+    bool long_mode; /* its CPUs have the 64-bit mode */
+    bool lapic;     /* without irqchip: each vCPU has a local APIC; an IOAPIC speaks to them by message() */
 };
 
 struct engine_ops {

@@ -168,6 +168,7 @@ void firmware_map(struct memory *memory, const struct firmware *bios)
         memory_map(memory, &(struct memory_range){MEGABYTE, below - MEGABYTE, ram + MEGABYTE, true, "ram"});
     if (size > below)
         memory_map(memory, &(struct memory_range){FOUR_GIGABYTES, size - below, ram + below, true, "ram"});
-    memory_map(memory,
-               &(struct memory_range){FOUR_GIGABYTES - bios->size, bios->size, bios->image, false, "bios"});
+    if (bios->size)
+        memory_map(memory, &(struct memory_range){FOUR_GIGABYTES - bios->size, bios->size, bios->image, false,
+                                                  "bios"});
 }

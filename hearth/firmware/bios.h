@@ -28,7 +28,7 @@ bool firmware_load_bios(struct firmware *bios, const char *path, char *error, si
 bool firmware_load_vga(struct firmware *rom, char *error, size_t error_size);
 void firmware_free(struct firmware *firmware);
 
-/* Maps RAM from 1 MiB up (below that the host bridge does) and the BIOS below 4 GiB. */
+/* Maps RAM from 1 MiB up (below that the host bridge does) and the BIOS, if there is one, below 4 GiB. */
 void firmware_map(struct memory *memory, const struct firmware *bios);
 /* What of the BIOS is seen below 1 MiB: the last 128 KiB of it at most. */
 uint8_t *firmware_low(const struct firmware *bios, size_t *size);

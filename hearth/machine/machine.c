@@ -252,6 +252,7 @@ static void parts_reset(struct machine *machine)
     pc_reset(machine->pc);
     for (unsigned i = 0; i < machine->cpus; i++)
         machine->ops->reset(machine->threads[i].vcpu);
+    pc_start(machine->pc);
 }
 
 static void handle_reset(struct machine *machine)

@@ -27,9 +27,12 @@
 #include "devices/port92.h"
 #include "devices/ps2.h"
 #include "devices/rtc.h"
+#include "devices/testdev.h"
 #include "devices/uart.h"
 #include "devices/vga.h"
 #include "firmware/bios.h"
+#include "firmware/direct.h"
+#include "firmware/platform.h"
 #include "storage/block.h"
 
 enum irq {
@@ -82,6 +85,8 @@ struct pc {
     struct fwcfg *fwcfg;
     struct debug_console *debugcon;
     struct debug_exit *debug_exit;
+    struct testdev *testdev;
+    struct direct *kernel; /* NULL: SeaBIOS starts */
 
     struct block_device *floppy[FLOPPIES], *disk[IDE_DRIVES];
     bool booted; /* -boot once= has been used up */
@@ -89,9 +94,12 @@ struct pc {
 
 /* ---- memory and firmware: before the engine */
 
+/* A kernel that is started directly has no use for a BIOS. */
 static void firmware_open(struct pc *pc)
 {
     char error[512];
+    if (pc->config->kernel && !pc->config->bios)
+        return;
     if (!firmware_load_bios(&pc->bios, pc->config->bios, error, sizeof(error)))
         die("%s", error);
     if (!pc->config->no_vga && !firmware_load_vga(&pc->vga_rom, error, sizeof(error)))
@@ -147,6 +155,12 @@ uint8_t pc_acknowledge(void *opaque)
 {
     struct pc *pc = opaque;
     return pic_acknowledge(pc->pic);
+}
+
+/* For the tables: local APICs and an IOAPIC, whose input 2 has IRQ 0. */
+static bool has_apics(const struct pc *pc)
+{
+    return pc->ops->abilities(pc->engine)->irqchip;
 }
 
 static void interrupts_wire(struct pc *pc)
@@ -208,6 +222,36 @@ static void vga_wire(struct pc *pc)
     vga_add_to_pci(pc->vga, pc->pci, SLOT_VGA, NULL, 0); /* its BIOS goes to SeaBIOS through fw_cfg */
 }
 
+/* The 24 inputs of an IOAPIC; without one the 16 of the 8259As. */
+static void testdev_wire(struct pc *pc)
+{
+    struct irq_line lines[TESTDEV_LINES] = {0};
+    for (int i = 0; i < TESTDEV_LINES; i++)
+        lines[i] = i < ISA_IRQS ? pc->isa[i] : has_apics(pc) ? (struct irq_line){gsi_set, pc, i} : lines[i];
+    pc->testdev = testdev_create(pc->ports, pc->mmio, lines);
+}
+
+static void kernel_open(struct pc *pc)
+{
+    const struct machine_config *config = pc->config;
+    char error[512];
+    struct direct_description description = {
+        .kernel = config->kernel,
+        .initrd = config->initrd,
+        .append = config->append,
+        .ram_size = config->ram_size,
+        .long_mode = pc->ops->abilities(pc->engine)->long_mode,
+        .tables = {.cpus = config->cpus,
+                   .apic = has_apics(pc),
+                   .screen = pc->vga != NULL,
+                   .serial = {pc->uart[0] != NULL, pc->uart[1] != NULL},
+                   .pci_memory = (uint32_t)firmware_ram_below_4g(config->ram_size)},
+    };
+    pc->kernel = direct_open(&description, error, sizeof(error));
+    if (!pc->kernel)
+        die("%s", error);
+}
+
 /* ---- the parts list */
 
 static void serial_wire(struct pc *pc, const struct machine_ports *host)
@@ -267,6 +311,10 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
     if (config->debug_exit)
         pc->debug_exit = debug_exit_create(pc->ports, config->debug_exit_port, config->debug_exit_size,
                                            events->debug_exit, events->opaque);
+    if (config->test_device)
+        testdev_wire(pc); /* e0h, 2000h, ff000000h */
+    if (config->kernel)
+        kernel_open(pc);
 }
 
 /* ---- reset */
@@ -287,8 +335,8 @@ static void describe(struct pc *pc)
         .boot_order = !pc->booted && pc->config->boot_once ? pc->config->boot_once : pc->config->boot_order,
         .boot_menu = pc->config->boot_menu,
         .floppy_types = {floppies >> 4, floppies & 0xf},
-        .vga = pc->vga ? &pc->vga_rom : NULL,
-        .apic = pc->ops->abilities(pc->engine)->irqchip,
+        .vga = pc->vga && pc->vga_rom.image ? &pc->vga_rom : NULL,
+        .apic = has_apics(pc),
         .serial = {pc->uart[0] != NULL, pc->uart[1] != NULL},
     };
     for (unsigned i = 0; i < IDE_DRIVES; i++) {
@@ -326,8 +374,26 @@ void pc_reset(struct pc *pc)
     describe(pc);
 }
 
+void pc_start(struct pc *pc)
+{
+    struct vcpu *vcpu = pc->ops->vcpu(pc->engine, 0);
+    struct cpu_state state;
+    char error[512];
+
+    if (!pc->kernel)
+        return;
+    platform_set_up(pc->ports, (uint32_t)firmware_ram_below_4g(pc->config->ram_size), pc->pic != NULL);
+    if (!direct_load(pc->kernel, pc->memory, error, sizeof(error)))
+        die("%s", error);
+    pc->ops->get_state(vcpu, &state);
+    direct_start(pc->kernel, &state);
+    pc->ops->set_state(vcpu, &state);
+}
+
 void pc_destroy(struct pc *pc)
 {
+    direct_close(pc->kernel);
+    testdev_destroy(pc->testdev);
     debug_exit_destroy(pc->debug_exit);
     debug_console_destroy(pc->debugcon);
     fwcfg_destroy(pc->fwcfg);

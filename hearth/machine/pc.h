@@ -25,6 +25,8 @@ uint8_t pc_acknowledge(void *pc);
 void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
              const struct machine_ports *host, const struct pc_events *events);
 void pc_reset(struct pc *pc);
+/* After a reset of parts and CPUs: puts a kernel of -kernel into memory and CPU 0 at its entry. */
+void pc_start(struct pc *pc);
 void pc_destroy(struct pc *pc);
 
 void pc_press_power_button(struct pc *pc);

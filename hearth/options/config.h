@@ -31,7 +31,8 @@ struct machine_config {
     const char *boot_order; /* letters a, c, d, n; NULL: the default, "cad" */
     const char *boot_once;  /* for the first boot only; NULL without */
     bool boot_menu;
-    const char *bios; /* -bios; NULL: bios-256k.bin */
+    const char *kernel, *initrd, *append; /* NULL: SeaBIOS boots from a disk */
+    const char *bios;                     /* -bios; NULL: bios-256k.bin */
 
     enum display_kind display;
     bool nographic;
@@ -42,6 +43,7 @@ struct machine_config {
     const char *debugcon; /* NULL: none */
     uint16_t debugcon_port;
 
+    bool test_device; /* -device pc-testdev */
     bool debug_exit;
     uint16_t debug_exit_port, debug_exit_size;
 

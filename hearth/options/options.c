@@ -271,6 +271,21 @@ static void parse_bios(const struct context *context)
     context->config->bios = context->value;
 }
 
+static void parse_kernel(const struct context *context)
+{
+    context->config->kernel = context->value;
+}
+
+static void parse_initrd(const struct context *context)
+{
+    context->config->initrd = context->value;
+}
+
+static void parse_append(const struct context *context)
+{
+    context->config->append = context->value;
+}
+
 /* ---- what one sees */
 
 static void parse_display(const struct context *context)
@@ -333,9 +348,16 @@ static void parse_device(const struct context *context)
     const char *rest = context->value;
     struct property property;
 
-    if (!property_next(context, &rest, &property) || strcmp(property.value, "isa-debug-exit") ||
-        property.key[0])
-        refuse(context, "'%s' is not a valid device model name; there is isa-debug-exit", property.value);
+    bool named = property_next(context, &rest, &property) && !property.key[0];
+    if (named && (!strcmp(property.value, "help") || !strcmp(property.value, "?")))
+        exit(puts("name \"isa-debug-exit\", bus ISA\nname \"pc-testdev\", bus ISA") < 0);
+    if (named && !strcmp(property.value, "pc-testdev") && !*rest) {
+        config->test_device = true;
+        return;
+    }
+    if (!named || strcmp(property.value, "isa-debug-exit"))
+        refuse(context, "'%s' is not a valid device model name; there are isa-debug-exit and pc-testdev",
+               property.value);
     config->debug_exit = true;
     while (property_next(context, &rest, &property)) {
         if (key_is(&property, "iobase"))
@@ -429,6 +451,12 @@ static const struct option {
      "what to boot from: a floppy, c hard disk, d CD; default cad;\n,once=LETTERS for the first time only, "
      ",menu=on asks"},
     {"bios", "FILE", parse_bios, "firmware, default bios-256k.bin of the package seabios"},
+    {"kernel", "FILE", parse_kernel,
+     "start this kernel, without firmware: a Linux bzImage, an ELF file\nwith a PVH entry, or a multiboot "
+     "kernel"},
+    {"initrd", "FILE", parse_initrd,
+     "its initial RAM disk; for multiboot the modules, as\n\"FILE ARGUMENTS,FILE ARGUMENTS\""},
+    {"append", "TEXT", parse_append, "its command line"},
     {NULL, "Seeing the guest", NULL, NULL},
     {"display", "terminal|none", parse_display,
      "the text screen in this terminal (default if it is one), or nothing"},
@@ -445,7 +473,8 @@ static const struct option {
     {"no-reboot", NULL, parse_no_reboot, "end instead of rebooting"},
     {"no-shutdown", NULL, parse_no_shutdown, "stop instead of ending, so that the state can be looked at"},
     {"device", "isa-debug-exit,iobase=PORT,iosize=N", parse_device,
-     "a port by which the guest ends hearth: v gives status 2v+1"},
+     "a port by which the guest ends hearth: v gives status 2v+1;\npc-testdev: ports that test programs "
+     "drive interrupts with"},
     {"d", "ITEM,...", parse_log, "log these on stderr; `-d help` lists them"},
     {"D", "FILE", parse_log_file, "log there instead"},
     {"help", NULL, parse_help, "this page"},
@@ -526,4 +555,8 @@ void options_parse(struct machine_config *config, int argc, char **argv)
         }
         option->parse(&context);
     }
+    if (config->append && !config->kernel)
+        die("-append only allowed with -kernel option");
+    if (config->initrd && !config->kernel)
+        die("-initrd only allowed with -kernel option");
 }

@@ -4,3 +4,9 @@ $(BUILD)/terminal-guest.img: tests/system/terminal_guest.asm
 	@mkdir -p $(@D)
 	nasm -f bin -o $@ $<
 	truncate -s 1474560 $@
+
+images: $(BUILD)/direct-guest.elf
+$(BUILD)/direct-guest.elf: tests/system/direct_guest.asm
+	@mkdir -p $(@D)
+	nasm -f elf32 -o $(BUILD)/direct-guest.o $<
+	$(LD) -m elf_i386 -n -Ttext 0x100000 -e start -o $@ $(BUILD)/direct-guest.o

@@ -16,7 +16,7 @@ ALLOWED = {
                 "cpu/walk.h", "cpu/disassemble.h", "options/options.h", "options/config.h"},
     "display": {"core", "host"},
     "devices": {"core", "storage/block.h", "display/surface.h"},
-    "firmware": {"core", "devices/fwcfg.h"},
+    "firmware": {"core", "devices/fwcfg.h", "cpu/state.h"},
     "cpu": {"core"},
     "cpu/kvm": {"core", "cpu"},
     "cpu/soft": {"core", "cpu"},

@@ -47,6 +47,8 @@ enum {
     FEATURE_SVM = 1 << 2,
     FEATURE_PERFCTR = 1 << 23,
     FEATURE_TOPOLOGY_EXTENSIONS = 1 << 22,
+    /* leaf 8000_0001h, EDX */
+    FEATURE_LONG_MODE = 1 << 29,
     /* leaf Bh, ECX bits 8 to 15 */
     LEVEL_THREAD = 1 << 8,
     LEVEL_CORE = 2 << 8,
@@ -78,6 +80,14 @@ struct kvm_cpuid2 *cpuid_read(int kvm, char *error, size_t error_size)
     snprintf(error, error_size, "KVM does not tell what this processor supports: %s", strerror(errno));
     free(cpuid);
     return NULL;
+}
+
+bool cpuid_has_long_mode(const struct kvm_cpuid2 *supported)
+{
+    for (unsigned i = 0; i < supported->nent; i++)
+        if (supported->entries[i].function == LEAF_EXTENDED_TYPE)
+            return supported->entries[i].edx & FEATURE_LONG_MODE;
+    return false;
 }
 
 static bool wanted(uint32_t function)

@@ -82,6 +82,7 @@ static bool vcpus_create(struct engine *engine, char *error, size_t error_size)
         return false;
     engine->run_size = made ? (size_t)run_size : 0;
     engine->vcpus = allocate(engine->machine.cpus * sizeof(*engine->vcpus));
+    engine->abilities.long_mode = cpuid_has_long_mode(supported);
     for (unsigned i = 0; made && i < engine->machine.cpus; i++) {
         made = vcpu_create(engine, i, supported);
         if (!made)

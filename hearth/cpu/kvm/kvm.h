@@ -109,6 +109,7 @@ int slots_update(struct engine *engine);
 
 /* cpuid.c */
 struct kvm_cpuid2 *cpuid_read(int kvm, char *error, size_t error_size);
+bool cpuid_has_long_mode(const struct kvm_cpuid2 *supported);
 /* What one vCPU shall answer; freed by the caller. */
 struct kvm_cpuid2 *cpuid_for_vcpu(const struct vcpu *vcpu, const struct kvm_cpuid2 *supported);
 

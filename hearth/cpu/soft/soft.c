@@ -10,6 +10,7 @@
 #include "core/lock.h"
 #include "core/log.h"
 #include "cpu/autopsy.h"
+#include "cpu/soft/features.h"
 #include "cpu/soft/flags.h"
 #include "cpu/soft/soft.h"
 #include "cpu/soft/system.h"
@@ -339,6 +340,7 @@ static struct engine *soft_create(const struct engine_machine *machine, char *er
     struct soft *soft = allocate(sizeof(*soft));
 
     soft->machine = *machine;
+    soft->abilities.long_mode = (LEAF80000001_EDX_FEATURES & FEATURE_LM) != 0;
     pthread_mutex_init(&soft->wait_lock, NULL);
     pthread_cond_init(&soft->wait, NULL);
     if (!code_create(&soft->code)) {
