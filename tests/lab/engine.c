@@ -46,9 +46,10 @@ enum { ROM_SIZE = 0x40000 };
     X(ports)                                                                                                 \
     X(mmio)                                                                                                  \
     X(mmio_wide)                                                                                             \
-    X(window) X(spin) X(sleep) X(input_kicked) X(interrupts_looping) X(interrupts_halting)                   \
-        X(interrupts_glimpse) X(interrupts_closed) X(nmi) X(irqchip) X(pit) X(triple) X(unemulatable)        \
-            X(cpuid) X(wakes_second) X(second)
+    X(window)                                                                                                \
+    X(spin) X(sleep) X(input_kicked) X(interrupts_looping) X(interrupts_halting) X(interrupts_glimpse)       \
+        X(interrupts_closed) X(nmi) X(irqchip) X(pit) X(triple) X(unemulatable) X(cpuid) X(wakes_second)     \
+            X(second)
 #define DECLARE(name) extern const uint8_t guest_##name[], guest_##name##_end[];
 GUESTS(DECLARE)
 #define GUEST(name) guest_##name, (size_t)(guest_##name##_end - guest_##name)
