@@ -39,17 +39,13 @@ enum {
 #define ROM_BASE 0xfffc0000u
 enum { ROM_SIZE = 0x40000 };
 
-#define GUESTS(X)                                                                                            \
-    X(real)                                                                                                  \
-    X(protected)                                                                                             \
-    X(long)                                                                                                  \
-    X(ports)                                                                                                 \
-    X(mmio)                                                                                                  \
-    X(mmio_wide)                                                                                             \
-    X(window)                                                                                                \
-    X(spin) X(sleep) X(input_kicked) X(interrupts_looping) X(interrupts_halting) X(interrupts_glimpse)       \
-        X(interrupts_closed) X(nmi) X(irqchip) X(pit) X(triple) X(unemulatable) X(cpuid) X(wakes_second)     \
-            X(second)
+/* clang-format off */
+#define GUESTS(X)                                                                              \
+    X(real) X(protected) X(long) X(ports) X(mmio) X(mmio_wide) X(window) X(spin) X(sleep)      \
+    X(input_kicked) X(interrupts_looping) X(interrupts_halting) X(interrupts_glimpse)          \
+    X(interrupts_closed) X(nmi) X(irqchip) X(pit) X(triple) X(unemulatable) X(cpuid)           \
+    X(wakes_second) X(second)
+/* clang-format on */
 #define DECLARE(name) extern const uint8_t guest_##name[], guest_##name##_end[];
 GUESTS(DECLARE)
 #define GUEST(name) guest_##name, (size_t)(guest_##name##_end - guest_##name)
