@@ -2,7 +2,8 @@
 """Runs all tests, two at a time, and counts what they say in TAP ("ok 1 - name", "not ok", "ok # SKIP why").
 
 A job is a command with a time limit. One that ends with an error, runs into its limit or says nothing at all counts as
-one failure more, whatever it printed before.
+one failure more, whatever it printed before. FULL=1 in the environment adds what takes long: spark's planted faults, each
+of which some test has to notice, and the panic screens in Bochs.
 """
 import os
 import re
@@ -43,6 +44,9 @@ def jobs():
                     "spark_shell.py": ("qemu", "hearth", "bochs")}.get(os.path.basename(script), ("qemu", "hearth"))
         for machine in machines:
             found.append(Job(f"{script} in {machine}", [sys.executable, script, "--machine", machine], 900))
+    if os.environ.get("FULL"):
+        found.insert(0, Job("tests/spark/mutants.py", [sys.executable, "tests/spark/mutants.py"], 1800))
+        found.append(Job("spark_panic in bochs", [sys.executable, "tests/system/spark_panic.py", "--machine", "bochs"], 1800))
     for program in sorted(glob("build/tests/*_test")):
         found.append(Job(program, [program], 300))
     for program in sorted(glob("build/san/tests/*_test")):
