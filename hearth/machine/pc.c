@@ -33,6 +33,7 @@
 #include "firmware/bios.h"
 #include "firmware/direct.h"
 #include "firmware/platform.h"
+#include "firmware/text-mode.h"
 #include "storage/block.h"
 
 enum irq {
@@ -98,8 +99,11 @@ struct pc {
 static void firmware_open(struct pc *pc)
 {
     char error[512];
-    if (pc->config->kernel && !pc->config->bios)
+    if (pc->config->kernel && !pc->config->bios) {
+        if (!pc->config->no_vga)
+            firmware_load_vga(&pc->vga_rom, error, sizeof(error)); /* for its font alone */
         return;
+    }
     if (!firmware_load_bios(&pc->bios, pc->config->bios, error, sizeof(error)))
         die("%s", error);
     if (!pc->config->no_vga && !firmware_load_vga(&pc->vga_rom, error, sizeof(error)))
@@ -240,6 +244,7 @@ static void kernel_open(struct pc *pc)
         .initrd = config->initrd,
         .append = config->append,
         .ram_size = config->ram_size,
+        .text_mode = pc->vga != NULL,
         .long_mode = pc->ops->abilities(pc->engine)->long_mode,
         .tables = {.cpus = config->cpus,
                    .apic = has_apics(pc),
@@ -383,6 +388,8 @@ void pc_start(struct pc *pc)
     if (!pc->kernel)
         return;
     platform_set_up(pc->ports, (uint32_t)firmware_ram_below_4g(pc->config->ram_size), pc->pic != NULL);
+    if (pc->vga)
+        text_mode_set(pc->ports, pc->mmio, pc->memory, &pc->vga_rom);
     if (!direct_load(pc->kernel, pc->memory, error, sizeof(error)))
         die("%s", error);
     pc->ops->get_state(vcpu, &state);

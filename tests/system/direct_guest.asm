@@ -1,6 +1,6 @@
 ; A multiboot kernel for direct_test.py: says on COM1 what it was given, then does what its command line's last letter
 ; asks for: p powers off through the PIIX4's ports, r resets at CF9h (once: a mark in memory says that it has), t uses the
-; test device.
+; test device, h writes on the screen and halts.
 bits 32
 COM1         equ 3f8h
 PM1_CONTROL  equ 604h
@@ -79,6 +79,8 @@ found:  cmp bl, 'r'
         je reset
         cmp bl, 't'
         je test_device
+        cmp bl, 'h'
+        je halt
 power_off:
         mov dx, PM1_CONTROL
         mov ax, SLP_EN
@@ -90,6 +92,16 @@ reset:  cmp dword [MARK], 1
         mov dx, 0cf9h
         mov al, 6
         out dx, al
+        hlt
+halt:   mov edi, 0b8000h            ; grey on black
+        mov esi, screen
+        mov ah, 7
+.next:  lodsb
+        stosw
+        test al, al
+        jnz .next
+        mov esi, halted
+        call say
         hlt
 test_device:
         mov eax, 12345678h
@@ -156,6 +168,8 @@ decode:  db "ide ", 0
 data:    db "data ", 0
 memory:  db "memory ", 0
 lines:   db "request ", 0
+halted:  db "halted", 10, 0
+screen:  db "on the screen", 0
 colon:   db ": ", 0
 newline: db 10, 0
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import tempfile
 
-from hearth import HEARTH, PATIENCE, expect, image, main
+from hearth import HEARTH, PATIENCE, Machine, expect, image, main
 
 KERNEL = image("direct-guest.elf")
 LINES = ["upper 0001FC00", "bss 00000000", "root 20445352", "ide 00000001"]  # 128 MiB; "RSD "
@@ -52,6 +52,20 @@ def reset_starts_it_again():
     expect(guest("r", "-no-reboot").count("direct guest: ") == 1, "-no-reboot")
 
 
+def screen():
+    with Machine("-accel", "soft", "-kernel", KERNEL, "-append", "h") as machine:
+        machine.wait_serial("halted")
+        expect("on the screen" in machine.monitor.run("screentext"), "the text")
+        path = os.path.join(machine.folder, "picture.ppm")
+        machine.monitor.run(f"screendump {path}")
+        with open(path, "rb") as file:
+            header, pixels = file.read().split(b"\n255\n", 1)
+        expect(header == b"P6\n720 400", header)
+        expect(set(pixels[720 * 3 * 16:]) == {0}, "the rest is blank")
+        line = 720 * 3 * 7  # through the first letter
+        expect(any(pixels[line:line + 9 * 3]), "the font")
+
+
 def test_device():
     output = guest("t", "-device", "pc-testdev")
     for line in ("data 00000056", "memory 00008765", "request 00000020"):
@@ -83,4 +97,4 @@ def refusals():
             expect(status == 1 and words in error and len(error.strip().splitlines()) == 1, f"{words}: {status} {error}")
 
 
-main([says_what_it_was_given, without_a_screen, modules, reset_starts_it_again, test_device, refusals])
+main([says_what_it_was_given, without_a_screen, modules, reset_starts_it_again, screen, test_device, refusals])
