@@ -380,6 +380,7 @@ static void engine_start(struct machine *machine)
         .cpus = machine->cpus,
         .no_irqchip = machine->config->no_irqchip,
         .acknowledge = pc_acknowledge,
+        .end_of_interrupt = pc_end_of_interrupt,
         .opaque = machine->pc,
     };
     machine->engine = machine->ops->create(&against, error, sizeof(error));

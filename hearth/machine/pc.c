@@ -18,6 +18,7 @@
 #include "devices/fwcfg.h"
 #include "devices/i440fx.h"
 #include "devices/ide.h"
+#include "devices/ioapic.h"
 #include "devices/pci.h"
 #include "devices/pic.h"
 #include "devices/piix3.h"
@@ -47,6 +48,7 @@ enum irq {
     IRQ_IDE0 = 14,
     IRQ_IDE1 = 15,
     ISA_IRQS = 16,
+    IOAPIC_PIN_TIMER = 2, /* the others have the pin of their number */
 };
 
 enum {
@@ -68,6 +70,8 @@ struct pc {
 
     struct irq_line isa[ISA_IRQS];
     struct pic *pic;
+    struct irq_line pic_line[ISA_IRQS], ioapic_line[ISA_IRQS];
+    struct ioapic *ioapic; /* where the engine's CPUs have local APICs */
     struct pit *pit;
     struct port61 *port61;
     struct port92 *port92;
@@ -140,7 +144,7 @@ struct bus *pc_mmio(struct pc *pc)
     return pc->mmio;
 }
 
-/* ---- interrupts: to the 8259A pair here, or to the engine's own controllers */
+/* ---- interrupts: to the 8259A pair and the IOAPIC here, or to the engine's own controllers */
 
 static void intr_set(void *target, int input, bool level)
 {
@@ -164,15 +168,46 @@ uint8_t pc_acknowledge(void *opaque)
 /* For the tables: local APICs and an IOAPIC, whose input 2 has IRQ 0. */
 static bool has_apics(const struct pc *pc)
 {
-    return pc->ops->abilities(pc->engine)->irqchip;
+    const struct engine_abilities *has = pc->ops->abilities(pc->engine);
+    return has->irqchip || has->lapic;
+}
+
+void pc_end_of_interrupt(void *opaque, uint8_t vector)
+{
+    struct pc *pc = opaque;
+    ioapic_end_of_interrupt(pc->ioapic, vector);
+}
+
+static void message_send(void *opaque, const struct interrupt_message *message)
+{
+    struct pc *pc = opaque;
+    pc->ops->message(pc->engine, message);
+}
+
+/* A line of the board ends at both controllers. */
+static void isa_set(void *target, int irq, bool level)
+{
+    struct pc *pc = target;
+    irq_set(&pc->pic_line[irq], level);
+    irq_set(&pc->ioapic_line[irq], level);
 }
 
 static void interrupts_wire(struct pc *pc)
 {
-    if (!pc->ops->abilities(pc->engine)->irqchip)
-        pc->pic = pic_create(pc->ports, &(struct irq_line){intr_set, pc, 0});
+    const struct engine_abilities *has = pc->ops->abilities(pc->engine);
     for (int irq = 0; irq < ISA_IRQS; irq++)
-        pc->isa[irq] = pc->pic ? pic_line(pc->pic, irq) : (struct irq_line){gsi_set, pc, irq};
+        pc->isa[irq] = (struct irq_line){has->irqchip ? gsi_set : isa_set, pc, irq};
+    if (has->irqchip)
+        return;
+    pc->pic = pic_create(pc->ports, &(struct irq_line){intr_set, pc, 0});
+    for (int irq = 0; irq < ISA_IRQS; irq++)
+        pc->pic_line[irq] = pic_line(pc->pic, irq);
+    if (!has->lapic)
+        return;
+    pc->ioapic = ioapic_create(pc->mmio, message_send, pc);
+    for (int irq = 0; irq < ISA_IRQS; irq++)
+        pc->ioapic_line[irq] = ioapic_line(pc->ioapic, irq == IRQ_TIMER ? IOAPIC_PIN_TIMER : irq);
+    pc->ioapic_line[IOAPIC_PIN_TIMER] = (struct irq_line){NULL, NULL, 0}; /* IRQ2 is the 8259As' own */
 }
 
 /* ---- drives */
@@ -230,8 +265,14 @@ static void vga_wire(struct pc *pc)
 static void testdev_wire(struct pc *pc)
 {
     struct irq_line lines[TESTDEV_LINES] = {0};
-    for (int i = 0; i < TESTDEV_LINES; i++)
-        lines[i] = i < ISA_IRQS ? pc->isa[i] : has_apics(pc) ? (struct irq_line){gsi_set, pc, i} : lines[i];
+    for (int i = 0; i < TESTDEV_LINES; i++) {
+        if (i < ISA_IRQS)
+            lines[i] = pc->isa[i];
+        else if (pc->ioapic)
+            lines[i] = ioapic_line(pc->ioapic, i);
+        else if (has_apics(pc))
+            lines[i] = (struct irq_line){gsi_set, pc, i};
+    }
     pc->testdev = testdev_create(pc->ports, pc->mmio, lines);
 }
 
@@ -285,7 +326,7 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
 
     pc->ops = ops;
     pc->engine = engine;
-    interrupts_wire(pc); /* 8259A pair: 20h, a0h, 4d0h */
+    interrupts_wire(pc); /* 8259A pair: 20h, a0h, 4d0h; IOAPIC: fec00000h */
     if (!ops->abilities(engine)->pit) {
         pc->pit = pit_create(pc->ports, &pc->isa[IRQ_TIMER], pc->clock); /* 40h-43h */
         pc->port61 = port61_create(pc->ports, pc->pit, pc->clock);
@@ -356,6 +397,8 @@ void pc_reset(struct pc *pc)
 {
     if (pc->pic)
         pic_reset(pc->pic);
+    if (pc->ioapic)
+        ioapic_reset(pc->ioapic);
     if (pc->pit) {
         pit_reset(pc->pit);
         port61_reset(pc->port61);
@@ -419,6 +462,7 @@ void pc_destroy(struct pc *pc)
     port92_destroy(pc->port92);
     port61_destroy(pc->port61);
     pit_destroy(pc->pit);
+    ioapic_destroy(pc->ioapic);
     pic_destroy(pc->pic);
     for (unsigned i = 0; i < FLOPPIES; i++)
         block_close(pc->floppy[i]);
@@ -455,6 +499,8 @@ void pc_print_pic(struct pc *pc, FILE *out)
         pic_print(pc->pic, out);
     else
         pc->ops->irqchip_print(pc->engine, out);
+    if (pc->ioapic)
+        ioapic_print(pc->ioapic, out);
 }
 
 void pc_print_pci(struct pc *pc, FILE *out)

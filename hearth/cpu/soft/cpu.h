@@ -89,7 +89,7 @@ struct tlb_origin {
     uint64_t rights; /* generation and what the page tables permit; private to paging.c */
 };
 
-enum { EXCEPTION_RECORDS = 6 };
+enum { EXCEPTION_RECORDS = 6, NO_STARTUP = -1 };
 
 /* Model-specific registers that have no place of their own: msr.c. FS and GS bases are in segment[]. */
 enum { MTRRS_FIXED = 11, MTRRS_VARIABLE = 8 };
@@ -126,7 +126,7 @@ struct cpu {
     /* System state. */
     struct segment ldtr, tr;
     struct table_register gdtr, idtr;
-    uint64_t cr0, cr2, cr3, cr4, cr8, efer;
+    uint64_t cr0, cr2, cr3, cr4, efer; /* CR8 is in the local APIC */
     uint64_t dr[8];
     uint64_t pdpte[4]; /* PAE paging: loaded by MOV CR3 and its like, used by every walk */
     struct msrs msr;
@@ -167,8 +167,11 @@ struct cpu {
     bool nmi_blocked;       /* until IRET */
 
     /* Interrupts and requests from other threads: looked at when `attention` is set. */
-    _Atomic bool intr, nmi, kicked;
-    _Atomic bool code_stale; /* memory_write() hit decoded code: soft->stale holds where */
+    _Atomic bool intr, nmi, kicked; /* intr: the local APIC has an interrupt for this CPU */
+    _Atomic bool init;              /* INIT came */
+    _Atomic int startup;            /* the vector of the start-up IPI that came, or NO_STARTUP */
+    bool dormant;                   /* an application processor that waits for a start-up IPI */
+    _Atomic bool code_stale;        /* memory_write() hit decoded code: soft->stale holds where */
 
     uint64_t instructions; /* retired, counted a block at a time */
     unsigned index;

@@ -18,7 +18,7 @@
 #define FEATURE_PAE   CPUID_BIT(6) /* (AMD) */
 #define FEATURE_MCE   CPUID_BIT(7) /* (AMD) */
 #define FEATURE_CX8   CPUID_BIT(8) /* (AMD) */
-#define FEATURE_APIC  CPUID_BIT(9) /* (AMD) */
+#define FEATURE_APIC  CPUID_BIT(9) /* (AMD) while lapic_enabled() */
 #define FEATURE_SEP   CPUID_BIT(11)
 #define FEATURE_MTRR  CPUID_BIT(12) /* (AMD) */
 #define FEATURE_PGE   CPUID_BIT(13) /* (AMD) */
@@ -35,7 +35,7 @@
 
 #define LEAF1_EDX_FEATURES                                                                                   \
     (FEATURE_FPU | FEATURE_VME | FEATURE_DE | FEATURE_PSE | FEATURE_TSC | FEATURE_MSR | FEATURE_CX8 |        \
-     FEATURE_PGE | FEATURE_CMOV | FEATURE_PAT)
+     FEATURE_APIC | FEATURE_PGE | FEATURE_CMOV | FEATURE_PAT)
 
 /* Leaf 1, ECX. */
 #define FEATURE_SSE3       CPUID_BIT(0)
@@ -52,7 +52,7 @@
 #define FEATURE_RDRAND     CPUID_BIT(30)
 #define FEATURE_HYPERVISOR CPUID_BIT(31)
 
-#define LEAF1_ECX_FEATURES FEATURE_HYPERVISOR
+#define LEAF1_ECX_FEATURES (FEATURE_X2APIC | FEATURE_DEADLINE | FEATURE_HYPERVISOR)
 
 /* Leaf 7, sub-leaf 0, EBX. */
 #define FEATURE_FSGSBASE CPUID_BIT(0)

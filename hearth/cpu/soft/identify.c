@@ -4,6 +4,7 @@
  */
 #include "cpu/soft/access.h"
 #include "cpu/soft/features.h"
+#include "cpu/soft/lapic.h"
 #include "cpu/soft/system.h"
 
 enum leaf {
@@ -51,9 +52,15 @@ static void answer(struct cpu *cpu, uint32_t eax, uint32_t ebx, uint32_t ecx, ui
     cpu->gpr[RDX] = edx;
 }
 
+/* Of leaf 1: the APIC bit shows whether it is enabled. */
+static uint32_t features_now(const struct cpu *cpu)
+{
+    return lapic_enabled(cpu->lapic) ? LEAF1_EDX_FEATURES : LEAF1_EDX_FEATURES & ~FEATURE_APIC;
+}
+
 static void answer_features(struct cpu *cpu)
 {
-    answer(cpu, SIGNATURE, (uint32_t)cpu->index << 24 | CACHE_LINE, LEAF1_ECX_FEATURES, LEAF1_EDX_FEATURES);
+    answer(cpu, SIGNATURE, (uint32_t)cpu->index << 24 | CACHE_LINE, LEAF1_ECX_FEATURES, features_now(cpu));
 }
 
 /* Sub-leaf 0: the components and their size; those beyond the legacy area none so far. */
@@ -73,7 +80,7 @@ static void answer_extended(struct cpu *cpu, uint32_t leaf)
         break;
     case EXTENDED_FEATURES:
         answer(cpu, SIGNATURE, 0, LEAF80000001_ECX_FEATURES,
-               LEAF80000001_EDX_FEATURES | (LEAF1_EDX_FEATURES & FEATURES_AMD));
+               LEAF80000001_EDX_FEATURES | (features_now(cpu) & FEATURES_AMD));
         break;
     case EXTENDED_BRAND:
     case EXTENDED_BRAND + 1:

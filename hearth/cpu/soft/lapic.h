@@ -8,7 +8,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "core/clock.h"
 #include "core/message.h"
@@ -32,6 +31,7 @@ struct lapic_wiring {
     /* The ICR: to be handed to those lapics that lapic_accepts() names. */
     void (*send)(void *opaque, const struct interrupt_message *message, enum shorthand shorthand);
     void (*end_of_interrupt)(void *opaque, uint8_t vector); /* of a level-triggered one */
+    void (*moved)(void *opaque);                            /* lapic_covers() answers differently now */
 };
 
 enum { LAPIC_PAGE = 4096, LAPIC_NO_VECTOR = -1, LAPIC_EXTERNAL = -2 };
@@ -53,8 +53,8 @@ bool lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value);
 /* WRMSR 10h changed *tsc_offset: a TSC deadline is nearer or further now. Takes the lock itself. */
 void lapic_tsc_changed(struct lapic *lapic);
 
-/* CR8: bits 7 to 4 of the task priority. Take the lock themselves. */
-uint8_t lapic_cr8(struct lapic *lapic);
+/* CR8: bits 7 to 4 of the task priority. */
+uint8_t lapic_cr8(const struct lapic *lapic);
 void lapic_set_cr8(struct lapic *lapic, uint8_t value);
 
 /* CPUID 1 EDX bit 9: is it enabled in APIC_BASE? Any thread. */
@@ -79,7 +79,5 @@ unsigned lapic_priority(const struct lapic *lapic);
  * was has gone.
  */
 int lapic_acknowledge(struct lapic *lapic);
-
-void lapic_print(const struct lapic *lapic, FILE *out);
 
 #endif

@@ -7,6 +7,7 @@
  */
 #include "cpu/soft/access.h"
 #include "cpu/soft/features.h"
+#include "cpu/soft/lapic.h"
 #include "cpu/soft/system.h"
 
 enum msr {
@@ -214,6 +215,8 @@ static bool msr_read(struct cpu *cpu, uint32_t number, uint64_t *value)
         *value = cpu->efer;
     else if (number == MSR_MTRRCAP)
         *value = MTRRCAP;
+    else if (lapic_has_msr(number))
+        return lapic_msr_read(cpu->lapic, number, value);
     else
         return reads_zero(number);
     return true;
@@ -233,8 +236,11 @@ static bool msr_write(struct cpu *cpu, uint32_t number, uint64_t value)
         return efer_write(cpu, value);
     if (number == MSR_TIME_STAMP_COUNTER) {
         cpu->tsc_offset = value - clock_now(cpu->machine->clock);
+        lapic_tsc_changed(cpu->lapic);
         return true;
     }
+    if (lapic_has_msr(number))
+        return lapic_msr_write(cpu->lapic, number, value);
     return reads_zero(number) && number != MSR_PLATFORM_INFO && number != MSR_MCG_CAP;
 }
 

@@ -10,8 +10,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "core/lock.h"
 #include "cpu/soft/access.h"
 #include "cpu/soft/features.h"
+#include "cpu/soft/lapic.h"
 
 enum entry_bits {
     ENTRY_PRESENT = 1 << 0,
@@ -392,7 +394,9 @@ static void tlb_fill(struct cpu *cpu, uint64_t page, bool user, const struct wal
     struct tlb_origin *origin = &cpu->origins[user][page >> PAGE_SHIFT & (TLB_SIZE - 1)];
     uint64_t length;
     bool ram = false;
-    uint8_t *host = memory_at(cpu->machine->memory, walk->physical, &length, &ram);
+    uint8_t *host = lapic_covers(cpu->lapic, walk->physical)
+                        ? NULL
+                        : memory_at(cpu->machine->memory, walk->physical, &length, &ram);
 
     entry->physical = walk->physical;
     entry->addend = (uintptr_t)host - page;
@@ -607,12 +611,32 @@ static bool power_of_two(unsigned size)
     return (size & (size - 1)) == 0;
 }
 
+/* Each CPU sees its own local APIC, whatever else is at that address. */
+static cold uint64_t own_load(struct cpu *cpu, uint64_t physical, unsigned size)
+{
+    uint64_t value;
+
+    machine_lock();
+    value = lapic_read(cpu->lapic, physical, size);
+    machine_unlock();
+    return value;
+}
+
+static cold void own_store(struct cpu *cpu, uint64_t physical, unsigned size, uint64_t value)
+{
+    machine_lock();
+    lapic_write(cpu->lapic, physical, size, value);
+    machine_unlock();
+}
+
 static uint64_t physical_load(struct cpu *cpu, uint64_t physical, const uint8_t *host, unsigned size)
 {
     uint64_t value = 0;
 
     if (host)
         return host_load(host, size);
+    if (lapic_covers(cpu->lapic, physical))
+        return own_load(cpu, physical, size);
     if (power_of_two(size))
         value = bus_read(cpu->machine->mmio, physical, size);
     else
@@ -628,7 +652,9 @@ static void physical_store(struct cpu *cpu, uint64_t physical, unsigned size, ui
     bool writable;
     uint8_t *host = memory_at(cpu->machine->memory, physical, &length, &writable);
 
-    if (host && writable) {
+    if (lapic_covers(cpu->lapic, physical)) {
+        own_store(cpu, physical, size, value);
+    } else if (host && writable) {
         host_store(host, size, value);
         if (code_in_page(cpu->soft, physical & PAGE_MASK))
             code_written(cpu, physical, size);

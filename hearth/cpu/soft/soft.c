@@ -12,6 +12,7 @@
 #include "cpu/autopsy.h"
 #include "cpu/soft/features.h"
 #include "cpu/soft/flags.h"
+#include "cpu/soft/lapic.h"
 #include "cpu/soft/soft.h"
 #include "cpu/soft/system.h"
 #include "cpu/soft/x87.h"
@@ -30,21 +31,27 @@ static struct soft *soft_of(struct engine *engine)
 
 static bool interrupt_wanted(const struct cpu *cpu)
 {
-    return atomic_load(&cpu->intr) && (cpu->rflags & FLAG_IF);
+    return atomic_load(&cpu->intr) && (cpu->rflags & FLAG_IF) && !cpu->dormant;
 }
 
 static bool nmi_wanted(const struct cpu *cpu)
 {
-    return atomic_load(&cpu->nmi) && !cpu->nmi_blocked;
+    return atomic_load(&cpu->nmi) && !cpu->nmi_blocked && !cpu->dormant;
+}
+
+static bool startup_wanted(const struct cpu *cpu)
+{
+    return cpu->dormant && atomic_load(&cpu->startup) != NO_STARTUP;
 }
 
 static void interrupt_take(struct cpu *cpu)
 {
     const struct engine_machine *machine = &cpu->soft->machine;
-    int vector = -1;
+    int vector;
 
     machine_lock();
-    if (atomic_load(&cpu->intr)) /* it may have gone away meanwhile */
+    vector = lapic_acknowledge(cpu->lapic); /* it may have gone away meanwhile */
+    if (vector == LAPIC_EXTERNAL)
         vector = machine->acknowledge(machine->opaque);
     machine_unlock();
     if (vector >= 0) {
@@ -61,14 +68,14 @@ static void nmi_take(struct cpu *cpu)
     interrupt_deliver(cpu, VECTOR_NMI);
 }
 
-/* HLT: until something comes that ends it, or that the run loop has to see to. */
+/* HLT, and the wait for a start-up IPI: until something comes that ends it, or that the run loop has to see to. */
 static void halt_wait(struct cpu *cpu)
 {
     struct soft *soft = cpu->soft;
 
     pthread_mutex_lock(&soft->wait_lock);
     while (!atomic_load(&cpu->kicked) && !nmi_wanted(cpu) && !interrupt_wanted(cpu) &&
-           !atomic_load(&cpu->code_stale))
+           !atomic_load(&cpu->code_stale) && !atomic_load(&cpu->init) && !startup_wanted(cpu))
         pthread_cond_wait(&soft->wait, &soft->wait_lock);
     pthread_mutex_unlock(&soft->wait_lock);
     atomic_store(&cpu->attention, 1);
@@ -84,6 +91,9 @@ static void wake(struct cpu *cpu)
     pthread_mutex_unlock(&soft->wait_lock);
 }
 
+static void init_take(struct cpu *cpu);
+static void startup_take(struct cpu *cpu);
+
 /* Sees to what `attention` was set for. True: run() returns *result. */
 static bool attend(struct cpu *cpu, enum run_result *result)
 {
@@ -98,13 +108,17 @@ static bool attend(struct cpu *cpu, enum run_result *result)
         return true;
     }
     code_take_posts(cpu);
+    if (atomic_exchange(&cpu->init, false))
+        init_take(cpu);
+    if (startup_wanted(cpu))
+        startup_take(cpu);
     if (cpu->debug_pending)
         debug_after(cpu, false);
     if (!cpu->interrupt_shadow && nmi_wanted(cpu))
         nmi_take(cpu);
     else if (!cpu->interrupt_shadow && interrupt_wanted(cpu))
         interrupt_take(cpu);
-    else if (cpu->halted)
+    else if (cpu->halted || cpu->dormant)
         halt_wait(cpu);
     cpu->single = cpu->interrupt_shadow || (cpu->rflags & FLAG_TF) || debug_watches_code(cpu);
     return false;
@@ -175,9 +189,7 @@ static void soft_kick(struct vcpu *vcpu)
 
 static void soft_interrupt(struct vcpu *vcpu, bool level)
 {
-    atomic_store(&cpu_of(vcpu)->intr, level);
-    if (level)
-        wake(cpu_of(vcpu));
+    lapic_pin(cpu_of(vcpu)->lapic, 0, level);
 }
 
 static void soft_nmi(struct vcpu *vcpu)
@@ -223,12 +235,9 @@ static void state_changed(struct cpu *cpu)
     atomic_store(&cpu->attention, 1);
 }
 
-static void soft_reset(struct vcpu *vcpu)
+/* What RESET and INIT have in common. */
+static void cpu_init(struct cpu *cpu, uint64_t cr0)
 {
-    struct cpu *cpu = cpu_of(vcpu);
-
-    log_guest(LOG_RESET, "CPU %u reset; it was at %04x:%08llx, CR0 %08llx", cpu->index,
-              cpu->segment[SEG_CS].selector, (unsigned long long)cpu->rip, (unsigned long long)cpu->cr0);
     memset(cpu->gpr, 0, sizeof(cpu->gpr));
     memset(cpu->dr, 0, sizeof(cpu->dr));
     cpu->gpr[RAX] = 1; /* EDX after RESET is the signature that CPUID 1 gives in EAX */
@@ -238,17 +247,53 @@ static void soft_reset(struct vcpu *vcpu)
     segments_reset(cpu);
     cpu->rip = RESET_IP;
     flags_set(cpu, 0);
-    cpu->cr0 = RESET_CR0;
-    cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->cr8 = cpu->efer = 0;
+    cpu->cr0 = cr0;
+    cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->efer = 0;
     cpu->dr[6] = RESET_DR6;
     cpu->dr[7] = RESET_DR7;
-    msr_reset(cpu);
     cpu->debug_pending = 0;
     cpu->delivery.active = false;
     cpu->halted = cpu->shutdown = cpu->interrupt_shadow = cpu->nmi_blocked = false;
     cpu->records = 0;
     atomic_store(&cpu->nmi, false);
+    atomic_store(&cpu->init, false);
+    atomic_store(&cpu->startup, NO_STARTUP);
+}
+
+static void soft_reset(struct vcpu *vcpu)
+{
+    struct cpu *cpu = cpu_of(vcpu);
+
+    log_guest(LOG_RESET, "CPU %u reset; it was at %04x:%08llx, CR0 %08llx", cpu->index,
+              cpu->segment[SEG_CS].selector, (unsigned long long)cpu->rip, (unsigned long long)cpu->cr0);
+    cpu_init(cpu, RESET_CR0);
+    msr_reset(cpu);
+    lapic_reset(cpu->lapic);
+    cpu->dormant = cpu->index != 0;
     x87_reset(cpu);
+    state_changed(cpu);
+}
+
+/* All application processors wait after it; memory, MSRs, the FPU and what CR0 says of the cache stay. */
+static void init_take(struct cpu *cpu)
+{
+    cpu_init(cpu, (cpu->cr0 & (CR0_CD | CR0_NW)) | CR0_ET);
+    cpu->dormant = cpu->index != 0;
+    machine_lock();
+    lapic_init(cpu->lapic);
+    machine_unlock();
+    state_changed(cpu);
+}
+
+static void startup_take(struct cpu *cpu)
+{
+    enum { SELECTOR_SHIFT = 8, BASE_SHIFT = 12 };
+    int vector = atomic_exchange(&cpu->startup, NO_STARTUP);
+
+    cpu->segment[SEG_CS].selector = vector << SELECTOR_SHIFT;
+    cpu->segment[SEG_CS].base = (uint64_t)vector << BASE_SHIFT;
+    cpu->rip = 0;
+    cpu->dormant = false;
     state_changed(cpu);
 }
 
@@ -270,9 +315,9 @@ static void soft_get_state(struct vcpu *vcpu, struct cpu_state *state)
     state->cr2 = cpu->cr2;
     state->cr3 = cpu->cr3;
     state->cr4 = cpu->cr4;
-    state->cr8 = cpu->cr8;
+    state->cr8 = lapic_cr8(cpu->lapic);
     state->efer = cpu->efer;
-    state->halted = cpu->halted;
+    state->halted = cpu->halted || cpu->dormant;
     state->interrupt_shadow = cpu->interrupt_shadow;
     x87_image_get(cpu, state->fx);
 }
@@ -294,7 +339,7 @@ static void soft_set_state(struct vcpu *vcpu, const struct cpu_state *state)
     cpu->cr2 = state->cr2;
     cpu->cr3 = state->cr3;
     cpu->cr4 = state->cr4;
-    cpu->cr8 = state->cr8;
+    lapic_set_cr8(cpu->lapic, state->cr8);
     cpu->efer = state->efer;
     cpu->halted = state->halted;
     cpu->interrupt_shadow = state->interrupt_shadow;
@@ -302,6 +347,76 @@ static void soft_set_state(struct vcpu *vcpu, const struct cpu_state *state)
     cpu->records = 0;
     x87_image_put(cpu, state->fx);
     state_changed(cpu);
+}
+
+/* ---- what the local APICs ask for; machine lock held ---- */
+
+static void apic_interrupt(void *opaque, bool pending)
+{
+    struct cpu *cpu = opaque;
+
+    if (atomic_exchange(&cpu->intr, pending) != pending && pending)
+        wake(cpu);
+}
+
+static void apic_signal(void *opaque, enum delivery delivery, uint8_t vector)
+{
+    struct cpu *cpu = opaque;
+
+    if (delivery == DELIVERY_NMI)
+        atomic_store(&cpu->nmi, true);
+    else if (delivery == DELIVERY_STARTUP)
+        atomic_store(&cpu->startup, vector);
+    else
+        atomic_store(&cpu->init, true);
+    wake(cpu);
+}
+
+/* To all that are meant, or to the one of them that has the least to do. */
+static void message_route(struct soft *soft, const struct interrupt_message *message,
+                          const struct cpu *sender, enum shorthand shorthand)
+{
+    struct cpu *best = NULL;
+
+    for (unsigned i = 0; i < soft->machine.cpus; i++) {
+        struct cpu *cpu = soft->cpus[i];
+        bool meant = shorthand == SHORTHAND_ALL || (shorthand == SHORTHAND_OTHERS && cpu != sender) ||
+                     (shorthand == SHORTHAND_NONE && lapic_accepts(cpu->lapic, message));
+
+        if (!meant || !lapic_enabled(cpu->lapic))
+            continue;
+        if (message->delivery != DELIVERY_LOWEST)
+            lapic_deliver(cpu->lapic, message);
+        else if (!best || lapic_priority(cpu->lapic) < lapic_priority(best->lapic))
+            best = cpu;
+    }
+    if (best)
+        lapic_deliver(best->lapic, message);
+}
+
+static void apic_send(void *opaque, const struct interrupt_message *message, enum shorthand shorthand)
+{
+    struct cpu *cpu = opaque;
+
+    message_route(cpu->soft, message, cpu, shorthand);
+}
+
+static void apic_end_of_interrupt(void *opaque, uint8_t vector)
+{
+    const struct engine_machine *machine = ((struct cpu *)opaque)->machine;
+
+    if (machine->end_of_interrupt)
+        machine->end_of_interrupt(machine->opaque, vector);
+}
+
+static void apic_moved(void *opaque)
+{
+    tlb_reset(opaque);
+}
+
+static void soft_message(struct engine *engine, const struct interrupt_message *message)
+{
+    message_route(soft_of(engine), message, NULL, SHORTHAND_NONE);
 }
 
 /* ---- the engine ---- */
@@ -321,13 +436,43 @@ static struct vcpu *soft_vcpu(struct engine *engine, unsigned index)
     return (struct vcpu *)soft_of(engine)->cpus[index];
 }
 
+static void cpu_destroy(struct cpu *cpu)
+{
+    lapic_destroy(cpu->lapic);
+    free(cpu);
+}
+
+static struct cpu *cpu_create(struct soft *soft, unsigned index)
+{
+    struct cpu *cpu = allocate(sizeof(*cpu));
+
+    cpu->soft = soft;
+    cpu->machine = &soft->machine;
+    cpu->index = index;
+    cpu->gigabyte = 1 << 30;
+    cpu->lapic = lapic_create(&(struct lapic_wiring){
+        .clock = soft->machine.clock,
+        .tsc_offset = &cpu->tsc_offset,
+        .id = index,
+        .boot = index == 0,
+        .opaque = cpu,
+        .interrupt = apic_interrupt,
+        .signal = apic_signal,
+        .send = apic_send,
+        .end_of_interrupt = apic_end_of_interrupt,
+        .moved = apic_moved,
+    });
+    soft_reset((struct vcpu *)cpu);
+    return cpu;
+}
+
 static void soft_destroy(struct engine *engine)
 {
     struct soft *soft = soft_of(engine);
 
     memory_listen(soft->machine.memory, NULL);
     for (unsigned i = 0; soft->cpus && i < soft->machine.cpus; i++)
-        free(soft->cpus[i]);
+        cpu_destroy(soft->cpus[i]);
     free(soft->cpus);
     code_destroy(&soft->code);
     pthread_mutex_destroy(&soft->wait_lock);
@@ -341,6 +486,7 @@ static struct engine *soft_create(const struct engine_machine *machine, char *er
 
     soft->machine = *machine;
     soft->abilities.long_mode = (LEAF80000001_EDX_FEATURES & FEATURE_LM) != 0;
+    soft->abilities.lapic = true;
     pthread_mutex_init(&soft->wait_lock, NULL);
     pthread_cond_init(&soft->wait, NULL);
     if (!code_create(&soft->code)) {
@@ -351,14 +497,8 @@ static struct engine *soft_create(const struct engine_machine *machine, char *er
         return NULL;
     }
     soft->cpus = allocate(machine->cpus * sizeof(struct cpu *));
-    for (unsigned i = 0; i < machine->cpus; i++) {
-        soft->cpus[i] = allocate(sizeof(struct cpu));
-        soft->cpus[i]->soft = soft;
-        soft->cpus[i]->machine = &soft->machine;
-        soft->cpus[i]->index = i;
-        soft->cpus[i]->gigabyte = 1 << 30;
-        soft_reset((struct vcpu *)soft->cpus[i]);
-    }
+    for (unsigned i = 0; i < machine->cpus; i++)
+        soft->cpus[i] = cpu_create(soft, i);
     soft->listener = (struct memory_listener){soft, map_changed, memory_written};
     memory_listen(machine->memory, &soft->listener);
     return (struct engine *)soft;
@@ -395,6 +535,7 @@ const struct engine_ops engine_soft = {
     .kick = soft_kick,
     .interrupt = soft_interrupt,
     .nmi = soft_nmi,
+    .message = soft_message,
     .reset = soft_reset,
     .get_state = soft_get_state,
     .set_state = soft_set_state,

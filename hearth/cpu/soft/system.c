@@ -7,9 +7,11 @@
  */
 #include "cpu/soft/system.h"
 
+#include "core/lock.h"
 #include "cpu/soft/descriptor.h"
 #include "cpu/soft/features.h"
 #include "cpu/soft/flags.h"
+#include "cpu/soft/lapic.h"
 
 /* ---- checks ---- */
 
@@ -253,7 +255,7 @@ uint64_t system_read_cr(struct cpu *cpu, unsigned number)
     case 2: return cpu->cr2;
     case 3: return cpu->cr3;
     case 4: return cpu->cr4;
-    default: return cpu->cr8;
+    default: return lapic_cr8(cpu->lapic);
     }
 }
 
@@ -347,7 +349,9 @@ static void write_cr8(struct cpu *cpu, uint64_t value)
 {
     if (value & ~(uint64_t)CR8_PRIORITY)
         refuse(cpu, "MOV CR8: bits above 3 set");
-    cpu->cr8 = value;
+    machine_lock();
+    lapic_set_cr8(cpu->lapic, value);
+    machine_unlock();
 }
 
 void system_write_cr(struct cpu *cpu, unsigned number, uint64_t value)
