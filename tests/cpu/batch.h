@@ -11,6 +11,9 @@
 
 #include "layout.h"
 
+struct vcpu;
+struct memory;
+
 enum { EDI, ESI, EBP, ESP_UNUSED, EBX, EDX, ECX, EAX, REGISTERS }; /* PUSHA's order */
 
 struct outcome {
@@ -67,6 +70,9 @@ void native_close(void);
 bool guest_open(void);
 /* False if the guest did not come to its end; the line that says why is printed. */
 bool guest_run(struct batch *batch);
+/* For those who run it in their own way. */
+struct vcpu *guest_vcpu(void);
+struct memory *guest_memory(void);
 void guest_close(void);
 
 #endif

@@ -30,5 +30,6 @@ void integer_tests(struct checker *checker, bool code16);
 void x87_tests(struct checker *checker);
 void program_tests(struct checker *checker);
 void fuzz_tests(struct checker *checker);
+void long_tests(struct checker *checker);
 
 #endif

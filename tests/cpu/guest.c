@@ -211,6 +211,16 @@ bool guest_run(struct batch *batch)
     return finished;
 }
 
+struct vcpu *guest_vcpu(void)
+{
+    return guest.vcpu;
+}
+
+struct memory *guest_memory(void)
+{
+    return guest.machine.memory;
+}
+
 void guest_close(void)
 {
     machine_lock();

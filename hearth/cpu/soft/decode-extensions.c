@@ -25,7 +25,11 @@ static op_function *legacy_0f38(struct decoder *d)
         return d->memory && d->size66 ? op_invpcid : op_undefined;
     case 0xf0: return operand(d, movbe_load);
     case 0xf1: return operand(d, movbe_store);
-    case 0xf6: d->width = d->rex_w ? 3 : 2; return operand(d, d->size66 ? adcx : adox);
+    case 0xf6:
+        d->width = d->rex_w ? 3 : 2;
+        if (d->repeat == 1)
+            return operand(d, adox);
+        return d->size66 && !d->repeat ? operand(d, adcx) : refused(d);
     default: return refused(d);
     }
 }

@@ -513,7 +513,7 @@ static op_function *opcodes_0f_00(struct decoder *d, uint8_t opcode)
     case 0x07: d->op->immediate = 2u << d->wide; return ends(d, op_sysret);
     case 0x08: return ends(d, op_invd);
     case 0x09: return ends(d, op_wbinvd);
-    case 0x0d: return op_nop;
+    case 0x0d: return d->in.raw.modrm.mod == 3 ? ends(d, op_undefined) : op_nop;
     case 0x20: return control_move(d, op_mov_from_cr);
     case 0x21: return control_move(d, op_mov_from_dr);
     case 0x22: return ends(d, control_move(d, op_mov_to_cr));
