@@ -1,11 +1,11 @@
 # Guests that the system tests boot.
-images: $(BUILD)/terminal-guest.img
+unit: $(BUILD)/terminal-guest.img
 $(BUILD)/terminal-guest.img: tests/system/terminal_guest.asm
 	@mkdir -p $(@D)
 	nasm -f bin -o $@ $<
 	truncate -s 1474560 $@
 
-images: $(BUILD)/direct-guest.elf
+unit: $(BUILD)/direct-guest.elf
 $(BUILD)/direct-guest.elf: tests/system/direct_guest.asm
 	@mkdir -p $(@D)
 	nasm -f elf32 -o $(BUILD)/direct-guest.o $<
