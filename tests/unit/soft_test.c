@@ -488,6 +488,57 @@ static void a_changed_map_is_seen_at_once(void **state)
     assert_int_equal(rig->state.gpr[RAX] & 0xff, 0x33);
 }
 
+/* mov dword [FEE00000h + register], value */
+#define APIC_WRITE(low, high, value) "\xc7\x05" low high "\xe0\xfe" value
+#define ICR(value)                   APIC_WRITE("\x00", "\x03", value)
+#define ICR_HIGH(value)              APIC_WRITE("\x10", "\x03", value)
+
+static void init_starts_the_first_cpu_anew(void **state)
+{
+    static uint8_t top[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+    struct rig *rig = *state;
+    struct memory_range range = {0xfffff000, PAGE_SIZE, top, false, "top"};
+
+    memcpy(top + 0xff0, "\xb0\x77\xe6\xf4", 4); /* mov al, 77h; out EXIT, al */
+    machine_lock();
+    memory_map(rig->machine.memory, &range);
+    machine_unlock();
+    rig_mode(rig, 32);
+    RUN(ICR_HIGH("\x00\x00\x00\x00") ICR("\x00\x45\x00\x00") "\xeb\xfe"); /* INIT to CPU 0; jmp $ */
+    assert_int_equal(rig->state.gpr[RAX], 0x77);
+    assert_int_equal(rig->state.rip, 0xfff4);
+    assert_int_equal(rig->state.segment[SEG_CS].base, 0xffff0000);
+    assert_false(rig->state.cr0 & CR0_PE);
+    assert_int_equal(rig->state.segment[SEG_DS].selector, 0);
+}
+
+/* One after the other, on one thread. */
+static void a_startup_ipi_starts_another_cpu(void **state)
+{
+    struct rig *rig = *state;
+    struct vcpu *second;
+    char error[100];
+
+    engine_soft.destroy(rig->engine);
+    rig->machine.cpus = 2;
+    rig->engine = engine_soft.create(&rig->machine, error, sizeof(error));
+    rig->vcpu = engine_soft.vcpu(rig->engine, 0);
+    second = engine_soft.vcpu(rig->engine, 1);
+    engine_soft.get_state(second, &rig->state);
+    assert_true(rig->state.halted);
+    memcpy(rig->ram + 0x12000, "\x8c\xc8\xe6\xf4", 4); /* mov ax, cs; out EXIT, al */
+    rig_mode(rig, 32);
+    RUN(ICR("\x00\x45\x0c\x00") ICR("\x12\x46\x0c\x00")); /* INIT and start-up to the others */
+    assert_int_not_equal(rig->state.rip, 0);
+    rig->vcpu = second;
+    assert_int_equal(engine_soft.run(second), RUN_KICKED);
+    engine_soft.get_state(second, &rig->state);
+    assert_int_equal(rig->state.gpr[RAX] & 0xffff, 0x1200);
+    assert_int_equal(rig->state.segment[SEG_CS].base, 0x12000);
+    assert_int_equal(rig->state.rip, 4);
+    assert_false(rig->state.halted);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
@@ -516,6 +567,8 @@ int main(void)
         TEST(invalid_opcodes_fault),
         TEST(a_triple_fault_shuts_down),
         TEST(a_changed_map_is_seen_at_once),
+        TEST(init_starts_the_first_cpu_anew),
+        TEST(a_startup_ipi_starts_another_cpu),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

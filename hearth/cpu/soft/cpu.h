@@ -14,6 +14,7 @@
  *   system.c     MOV CR/DR, LGDT..., CLI/STI/HLT and the privileged rest
  *   fast.c       SYSCALL, SYSENTER and their ways back, SWAPGS
  *   identify.c   CPUID, by the lists in features.h; msr.c the model-specific registers
+ *   lapic.c      the local APIC: which interrupt is next, IPIs; lapic-timer.c its timer
  *   x87.c        the FPU; x87-state.c its environment and images, x87-host.c its arithmetic
  *   autopsy.c    the record of exceptions, told to people (also used by the kvm engine: cpu/autopsy.h)
  *

@@ -256,8 +256,6 @@ static void cpu_init(struct cpu *cpu, uint64_t cr0)
     cpu->halted = cpu->shutdown = cpu->interrupt_shadow = cpu->nmi_blocked = false;
     cpu->records = 0;
     atomic_store(&cpu->nmi, false);
-    atomic_store(&cpu->init, false);
-    atomic_store(&cpu->startup, NO_STARTUP);
 }
 
 static void soft_reset(struct vcpu *vcpu)
@@ -269,6 +267,8 @@ static void soft_reset(struct vcpu *vcpu)
     cpu_init(cpu, RESET_CR0);
     msr_reset(cpu);
     lapic_reset(cpu->lapic);
+    atomic_store(&cpu->init, false);
+    atomic_store(&cpu->startup, NO_STARTUP);
     cpu->dormant = cpu->index != 0;
     x87_reset(cpu);
     state_changed(cpu);
@@ -367,8 +367,11 @@ static void apic_signal(void *opaque, enum delivery delivery, uint8_t vector)
         atomic_store(&cpu->nmi, true);
     else if (delivery == DELIVERY_STARTUP)
         atomic_store(&cpu->startup, vector);
-    else
+    else {
+        atomic_store(&cpu->startup,
+                     NO_STARTUP); /* what comes after the INIT counts, even before it is seen to */
         atomic_store(&cpu->init, true);
+    }
     wake(cpu);
 }
 
