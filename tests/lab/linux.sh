@@ -1,7 +1,8 @@
 # Boots Debian's kernel in hearth inside the lab and looks at what it found. Prints TAP. POSIX sh, run by busybox:
-#   sh linux.sh CPUS HEARTH-ARGUMENTS...
+#   sh linux.sh CPUS KERNEL HEARTH-ARGUMENTS...
 cpus=$1
-shift
+kernel=$2
+shift 2
 number=0
 out=$(mktemp)
 
@@ -16,7 +17,7 @@ check() {
     fi
 }
 
-/build/hearth -accel kvm -nographic -m 256M -smp "$cpus" -kernel /guest/vmlinuz -initrd /guest/initramfs "$@" \
+/build/hearth -accel kvm -nographic -m 256M -smp "$cpus" -kernel "$kernel" -initrd /guest/initramfs "$@" \
     >"$out" 2>&1
 status=$?
 check "reaches its shell" "guest: shell"

@@ -1,5 +1,7 @@
 #include "unit/unit.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -98,6 +100,31 @@ static void the_listener_hears_of_writes_to_ram(void **state)
     memory_destroy(memory);
 }
 
+static void files_are_loaded(void **state)
+{
+    (void)state;
+    struct memory *memory = with_ram();
+    FILE *file = tmpfile();
+    fputs("0123456789", file);
+    fflush(file);
+    int descriptor = fileno(file);
+    written.calls = 0;
+    memory_listen(memory, &(struct memory_listener){.written = note_written});
+    assert_true(memory_load(memory, 0x1ffe, descriptor, 2, 4));
+    assert_memory_equal(memory_ram(memory) + 0x1ffe, "2345", 5);
+    assert_int_equal(written.calls, 1);
+    assert_int_equal(written.base, 0x1ffe);
+    assert_int_equal(written.size, 4);
+    assert_false(memory_load(memory, 0x3000, descriptor, 8, 4)); /* it ends */
+    assert_int_equal(errno, 0);
+    assert_false(memory_load(memory, RAM - 2, descriptor, 0, 4)); /* so does the RAM */
+    assert_int_equal(errno, EFAULT);
+    memory_clear(memory, 0x1fff, 2);
+    assert_memory_equal(memory_ram(memory) + 0x1ffe, "2\0\0005", 4);
+    fclose(file);
+    memory_destroy(memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +132,7 @@ int main(void)
         cmocka_unit_test(rom_and_holes_drop_writes),
         cmocka_unit_test(nothing_wraps),
         cmocka_unit_test(the_listener_hears_of_writes_to_ram),
+        cmocka_unit_test(files_are_loaded),
     };
     return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }
