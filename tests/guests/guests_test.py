@@ -12,10 +12,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "system"))
 from hearth import HEARTH, PATIENCE, ROOT, expect, main  # noqa: E402
 
 ENGINE = os.environ.get("ENGINE", "soft")
-QEMU = shutil.which("qemu-system-i386")
+QEMU = shutil.which("qemu-system-x86_64")
 DEVICES = ["-debugcon", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-no-reboot", "-display", "none"]
 # What TCG is known not to do; the guests' first lines tell.
 NOT_FOR_TCG = {"limits", "vme"}
+QEMU_CPU = "qemu64,+smep,+smap,+pdpe1gb"
 LEFT_WITH_ZERO = 1  # isa-debug-exit: value * 2 + 1
 
 
@@ -30,7 +31,7 @@ def on_hearth(image):
 
 
 def on_tcg(image):
-    return lambda: passes([QEMU, "-accel", "tcg", "-drive", f"if=floppy,format=raw,file={image}", "-net", "none",
+    return lambda: passes([QEMU, "-accel", "tcg", "-cpu", QEMU_CPU, "-drive", f"if=floppy,format=raw,file={image}", "-net", "none",
                            "-monitor", "none", "-serial", "none", *DEVICES])
 
 

@@ -34,8 +34,8 @@
 #define FEATURES_AMD  0x0183f3ffu
 
 #define LEAF1_EDX_FEATURES                                                                                   \
-    (FEATURE_FPU | FEATURE_VME | FEATURE_DE | FEATURE_PSE | FEATURE_TSC | FEATURE_MSR | FEATURE_CX8 |        \
-     FEATURE_APIC | FEATURE_PGE | FEATURE_CMOV | FEATURE_PAT)
+    (FEATURE_FPU | FEATURE_VME | FEATURE_DE | FEATURE_PSE | FEATURE_TSC | FEATURE_MSR | FEATURE_PAE |        \
+     FEATURE_CX8 | FEATURE_APIC | FEATURE_PGE | FEATURE_CMOV | FEATURE_PAT)
 
 /* Leaf 1, ECX. */
 #define FEATURE_SSE3       CPUID_BIT(0)
@@ -61,7 +61,7 @@
 #define FEATURE_INVPCID  CPUID_BIT(10)
 #define FEATURE_SMAP     CPUID_BIT(20)
 
-#define LEAF7_EBX_FEATURES 0u
+#define LEAF7_EBX_FEATURES (FEATURE_SMEP | FEATURE_SMAP)
 
 /* Leaf 80000001h, ECX and EDX. */
 #define FEATURE_LAHF64  CPUID_BIT(0)
@@ -72,7 +72,8 @@
 #define FEATURE_LM      CPUID_BIT(29)
 
 #define LEAF80000001_ECX_FEATURES 0u
-#define LEAF80000001_EDX_FEATURES 0u
+#define LEAF80000001_EDX_FEATURES                                                                            \
+    (FEATURE_SYSCALL | FEATURE_NX | FEATURE_PDPE1GB | FEATURE_RDTSCP | FEATURE_LM)
 
 /* Leaf 0Dh: the state components that XCR0 may hold, and the bytes of them all. 0: no XSAVE. */
 #define XSAVE_COMPONENTS 0u

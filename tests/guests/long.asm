@@ -1,0 +1,659 @@
+; Long mode: PAE paging with NX before it, then 4-level paging with pages of 4 KiB, 2 MiB and 1 GiB, NX, SMEP and SMAP,
+; reserved bits, addresses that are not canonical, 64-bit gates with IST, ring 3 and the ways there and back, compatibility
+; mode, SYSCALL and SYSRET, SWAPGS, call gates.
+%include "guest.inc"
+
+CODE64      equ 0x18
+DATA_CALL   equ 0x20            ; what SYSCALL makes SS of
+COMPAT3     equ 0x2b
+DATA3_64    equ 0x33
+CODE3_64    equ 0x3b
+TSS64       equ 0x40
+GATE64      equ 0x50 | 3
+BOTH        equ 0x60            ; L and D set
+LDT64       equ 0x68
+TASK64      equ 0x78            ; a task gate
+
+PML4        equ 0x100000
+PDPT        equ 0x101000
+PD          equ 0x102000
+PT          equ 0x103000        ; maps 200000h to 400000h
+PDPT_HIGH   equ 0x104000
+PAE_PDPT    equ 0x105000
+IDT64       equ 0x106000
+VICTIM      equ 0x200000
+HIGH        equ 0xffff800000000000      ; 1 GiB of physical 0
+ENTRY       equ PT
+P           equ 1
+W           equ 2
+U           equ 4
+A           equ 0x20
+D           equ 0x40
+LARGE       equ 0x80
+NX_HIGH     equ 0x80000000      ; in the upper half of an entry
+EFER        equ 0xc0000080
+STAR        equ 0xc0000081
+LSTAR       equ 0xc0000082
+CSTAR       equ 0xc0000083
+FMASK       equ 0xc0000084
+GS_BASE     equ 0xc0000101
+KERNEL_GS   equ 0xc0000102
+IST_STACK   equ 0x60000
+UD          equ 6
+SS_FAULT    equ 12
+
+; MSR, EDX, EAX
+%macro SET_MSR 3
+        mov     ecx, %1
+        mov     edx, %2
+        mov     eax, %3
+        wrmsr
+%endmacro
+
+; the victim's entry: low bits, upper half
+%macro MAP 1-2 0
+        mov     dword [ENTRY], VICTIM | %1
+        mov     dword [ENTRY + 4], %2
+        invlpg  [VICTIM]
+%endmacro
+
+; QEMU's TCG leaves bit 0 of a reserved bit's error code clear; hardware sets it.
+%macro BIT_0_AS_HARDWARE 0
+        or      dword [trap_error], 1
+%endmacro
+
+start32:
+        mov     edi, PML4
+        mov     ecx, 0x8000 / 4
+        xor     eax, eax
+        rep     stosd
+        mov     dword [PML4], PDPT | P | W | U
+        mov     dword [PML4 + 256 * 8], PDPT_HIGH | P | W
+        mov     dword [PDPT], PD | P | W | U
+        mov     dword [PDPT_HIGH], 0 | P | W | LARGE
+        mov     dword [PAE_PDPT], PD | P
+        mov     dword [PD], 0 | P | W | U | LARGE
+        mov     dword [PD + 8], PT | P | W | U
+        mov     edi, PT
+        mov     eax, 0x200000 | P | W | U
+.map:   mov     [edi], eax
+        add     edi, 8
+        add     eax, 4096
+        cmp     eax, 0x400000
+        jb      .map
+
+        ; PAE
+        mov     eax, cr4
+        or      eax, 1 << 5
+        mov     cr4, eax
+        mov     eax, PAE_PDPT
+        mov     cr3, eax
+        mov     eax, cr0
+        or      eax, 0x80010000 ; PG and WP
+        mov     cr0, eax
+        mov     dword [VICTIM], 0x11111111
+        mov     eax, [ENTRY]
+        and     eax, A | D
+        cmp     eax, A | D
+        CHECK   1, e
+        test    dword [PD + 8], A
+        CHECK   1, nz
+        MAP     P | W, NX_HIGH          ; reserved while NXE is clear
+        TRY
+        mov     al, [VICTIM]
+        TRIED
+        BIT_0_AS_HARDWARE
+        EXPECT  2, PF, 9
+        SET_MSR EFER, 0, 1 << 11
+        mov     byte [VICTIM], 0xc3
+        TRY
+        mov     eax, VICTIM
+        call    eax
+        TRIED
+        EXPECT  3, PF, 0x11
+        mov     eax, cr2
+        cmp     eax, VICTIM
+        CHECK   3, e
+        MAP     P | W
+        mov     eax, VICTIM
+        call    eax
+        MAP     P | W, 1 << 20          ; bit 52 is reserved with PAE, ignored with four levels
+        TRY
+        mov     al, [VICTIM]
+        TRIED
+        BIT_0_AS_HARDWARE
+        EXPECT  4, PF, 9
+        TRY
+        mov     eax, [0x40000000]
+        TRIED
+        EXPECT  5, PF, 0
+        MAP     P | W | U
+
+        ; the pointers are read when CR3 is loaded
+        mov     eax, [PAE_PDPT]
+        mov     [PAE_PDPT + 8], eax
+        mov     eax, cr3
+        mov     cr3, eax
+        mov     eax, [VICTIM]
+        cmp     eax, [VICTIM + 0x40000000]
+        CHECK   6, e
+
+        ; to long mode
+        mov     eax, cr0
+        and     eax, 0x7fffffff
+        mov     cr0, eax
+        mov     eax, PML4
+        mov     cr3, eax
+        SET_MSR EFER, 0, 1 << 11 | 1 << 8 | 1
+        mov     eax, cr0
+        or      eax, 0x80000000
+        mov     cr0, eax
+        mov     ecx, EFER
+        rdmsr
+        cmp     eax, 1 << 11 | 1 << 10 | 1 << 8 | 1
+        CHECK   7, e
+        lgdt    [gdtr64]
+        jmp     CODE64:start64
+
+        bits    64
+fail64: mov     eax, fail
+leave64:
+        mov     ecx, DATA0
+        mov     ss, ecx
+        mov     ds, ecx
+        mov     es, ecx
+        mov     esp, STACK
+        push    CODE0
+        push    rax
+        retfq
+
+%macro TRY64 0
+        mov     byte [trap_vector], NO_FAULT
+        mov     dword [trap_error], 0
+        mov     [long_stack], rsp
+%push try
+        mov     qword [long_resume], %$after
+%endmacro
+%macro TRIED64 0
+%$after:
+%pop
+%endmacro
+%macro EXPECT64 3
+        mov     dword [check], %1
+        cmp     byte [trap_vector], %2
+        jne     fail64
+        cmp     dword [trap_error], %3
+        jne     fail64
+%endmacro
+%macro CHECK64 2
+        mov     dword [check], %1
+        j%-2    fail64
+%endmacro
+; number, error code: a #PF at the victim
+%macro AT64 2
+        EXPECT64 %1, PF, %2
+        mov     rax, cr2
+        cmp     rax, VICTIM + 0x123
+        CHECK64 %1, e
+%endmacro
+; To ring 3: label, code segment
+%macro RING3_64 2
+        push    DATA3_64
+        push    STACK3
+        push    2
+        push    %2
+        push    %1
+        iretq
+%endmacro
+
+start64:
+        mov     edi, IDT64
+        mov     esi, stubs64
+        mov     ecx, 32
+.gate:  mov     eax, esi
+        mov     [rdi], ax
+        mov     word [rdi + 2], CODE64
+        mov     word [rdi + 4], 0xee00
+        mov     word [rdi + 6], 0
+        mov     qword [rdi + 8], 0
+        add     esi, 8
+        add     edi, 16
+        dec     ecx
+        jnz     .gate
+        lidt    [idtr64]
+        mov     eax, TSS64
+        ltr     ax
+        xor     eax, eax
+        lldt    ax
+
+        ; pages
+        mov     rax, HIGH + VICTIM
+        mov     dword [VICTIM], 0x22222222
+        cmp     dword [rax], 0x22222222
+        CHECK64 10, e
+        mov     eax, [PDPT_HIGH]
+        and     eax, A | D
+        cmp     eax, A
+        CHECK64 11, e
+        mov     rax, HIGH + VICTIM
+        mov     [rax], eax
+        mov     eax, [PDPT_HIGH]
+        and     eax, A | D
+        cmp     eax, A | D
+        CHECK64 12, e
+        MAP     0
+        TRY64
+        mov     al, [VICTIM + 0x123]
+        TRIED64
+        AT64    13, 0
+        TRY64
+        mov     rbx, HIGH + 0x40000123  ; beyond the one large page
+        mov     [rbx], al
+        TRIED64
+        EXPECT64 14, PF, 2
+        mov     rax, cr2
+        cmp     rax, rbx
+        CHECK64 14, e
+        MAP     P
+        TRY64
+        mov     [VICTIM + 0x123], al
+        TRIED64
+        AT64    15, 3
+        MAP     P | W, NX_HIGH
+        TRY64
+        mov     eax, VICTIM + 0x123
+        call    rax
+        TRIED64
+        AT64    16, 0x11
+        MAP     P | W, 1 << (45 - 32)
+        TRY64
+        mov     [VICTIM + 0x123], al
+        TRIED64
+        BIT_0_AS_HARDWARE
+        AT64    17, 0x0b
+        MAP     P | W, 1 << (52 - 32)
+        TRY64
+        mov     [VICTIM + 0x123], al
+        TRIED64
+        EXPECT64 18, NO_FAULT, 0
+        mov     dword [PD + 16], 0 | P | W | LARGE | 1 << 13    ; reserved in a 2 MiB page: bits 20 to 13
+        TRY64
+        mov     al, [0x400000]
+        TRIED64
+        BIT_0_AS_HARDWARE
+        EXPECT64 18, PF, 9
+        mov     dword [PD + 16], 0 | P | W | LARGE
+        mov     eax, [0x400000 + long_stack]
+        cmp     eax, [long_stack]
+        CHECK64 18, e
+        MAP     P | W
+        TRY64
+        RING3_64 .ring3_page, CODE3_64
+.ring3_page:
+        mov     al, [VICTIM + 0x123]
+        TRIED64
+        AT64    19, 5
+
+        ; canonical
+        mov     rbx, 0x800000000000
+        TRY64
+        mov     al, [rbx]
+        TRIED64
+        EXPECT64 20, GP, 0
+        mov     rbx, 0xffff7fffffffffff
+        TRY64
+        mov     [rbx], al
+        TRIED64
+        EXPECT64 21, GP, 0
+        mov     rbx, 0x7ffffffff000     ; the last page below: absent, but canonical
+        TRY64
+        mov     al, [rbx]
+        TRIED64
+        EXPECT64 22, PF, 0
+
+        ; CR8
+        mov     rax, cr8
+        mov     edx, 5
+        mov     cr8, rdx
+        mov     rbx, cr8
+        mov     cr8, rax
+        cmp     ebx, 5
+        CHECK64 25, e
+
+        ; segments: 64-bit code with D set, task gates, LDTs of 16 bytes
+        TRY64
+        push    BOTH
+        push    .both
+        retfq
+.both:  TRIED64
+        EXPECT64 26, GP, BOTH
+        TRY64
+        jmp     far dword [far_task]
+        TRIED64
+        EXPECT64 27, GP, TASK64
+        mov     eax, LDT64
+        lldt    ax
+        sldt    eax
+        cmp     eax, LDT64
+        CHECK64 28, e
+        xor     eax, eax
+        mov     ss, eax                 ; null is for rings 0 to 2
+        push    rax
+        pop     rax
+        mov     eax, DATA0
+        mov     ss, eax
+
+        ; the frame: aligned, SS and RSP always there
+        lea     rbx, [rsp - 5]
+        xchg    rbx, rsp
+        TRY64
+        ud2
+        TRIED64
+        xchg    rbx, rsp
+        EXPECT64 30, UD, 0
+        mov     rax, [long_frame]
+        add     rax, 40
+        test    al, 15
+        CHECK64 30, z
+        cmp     [rax - 16], rbx
+        CHECK64 30, e
+        cmp     qword [rax - 8], DATA0
+        CHECK64 30, e
+
+        ; IST
+        mov     byte [IDT64 + UD * 16 + 4], 1
+        TRY64
+        ud2
+        TRIED64
+        EXPECT64 31, UD, 0
+        mov     byte [IDT64 + UD * 16 + 4], 0
+        cmp     qword [long_frame], IST_STACK - 40
+        CHECK64 31, e
+
+        ; ring 3 by IRETQ, back by an exception: SS is null then
+        TRY64
+        RING3_64 .ring3, CODE3_64
+.ring3: mov     ax, cs
+        mov     [seen], ax
+        ud2
+        TRIED64
+        EXPECT64 40, UD, 0
+        cmp     word [seen], CODE3_64
+        CHECK64 40, e
+        cmp     dword [trap_cs], CODE3_64
+        CHECK64 40, e
+        cmp     word [trap_ss], 0
+        CHECK64 41, e
+        cmp     qword [long_frame], STACK0 - 40
+        CHECK64 41, e
+        mov     eax, DATA0
+        mov     ss, eax
+
+        ; SYSCALL and SYSRET
+        SET_MSR STAR, COMPAT3 << 16 | CODE64, 0
+        SET_MSR LSTAR, 0, .called
+        SET_MSR CSTAR, 0, .called_compat
+        SET_MSR FMASK, 0, 1 << 10 | 1 << 9
+        TRY64
+        mov     rcx, .user
+        mov     r11d, 1 << 10 | 2       ; DF
+        mov     rsp, STACK3
+        o64 sysret
+.user:  mov     ax, cs
+        mov     [seen], ax
+        mov     ax, ss
+        mov     [seen + 2], ax
+        syscall
+.back:  ud2
+.called:
+        mov     [saved], rcx
+        mov     [saved + 8], r11
+        pushfq
+        pop     qword [saved + 16]
+        mov     ax, cs
+        mov     [seen + 4], ax
+        mov     ax, ss
+        mov     [seen + 6], ax
+        ud2
+        TRIED64
+        cld
+        EXPECT64 50, UD, 0
+        cmp     qword [saved], .back
+        CHECK64 51, e
+        mov     eax, [saved + 8]
+        and     eax, 0x600
+        cmp     eax, 0x400
+        CHECK64 52, e
+        test    dword [saved + 16], 0x600
+        CHECK64 53, z
+        cmp     dword [seen], CODE3_64 | DATA3_64 << 16
+        CHECK64 54, e
+        cmp     dword [seen + 4], CODE64 | DATA_CALL << 16
+        CHECK64 55, e
+        mov     eax, DATA0
+        mov     ss, eax
+
+        ; compatibility mode
+        TRY64
+        mov     ecx, .compat
+        mov     r11d, 2
+        mov     esp, STACK3
+        o32 sysret
+        bits    32
+.compat:
+        mov     eax, 0x12345678
+        inc     eax                     ; a prefix in 64-bit code
+        mov     [seen], eax
+        push    eax
+        mov     [seen + 4], esp
+        syscall
+        ud2
+        bits    64
+.called_compat:
+        ud2
+        TRIED64
+        EXPECT64 60, UD, 0
+        cmp     dword [seen], 0x12345679
+        CHECK64 61, e
+        cmp     dword [seen + 4], STACK3 - 4
+        CHECK64 62, e
+        cmp     qword [trap_rip], .called_compat
+        CHECK64 63, e
+        cmp     dword [trap_cs], CODE64
+        CHECK64 64, e
+        mov     eax, DATA0
+        mov     ss, eax
+        TRY64
+        RING3_64 .compat_fault, COMPAT3
+        bits    32
+.compat_fault:
+        db      0x41, 0x0f, 0x0b        ; INC ECX; UD2
+        bits    64
+        TRIED64
+        EXPECT64 65, UD, 0
+        cmp     qword [trap_rip], .compat_fault + 1
+        CHECK64 66, e
+        mov     eax, DATA0
+        mov     ss, eax
+
+        ; a call gate to ring 0: SS, RSP, CS and RIP lie on the stack of the TSS
+        TRY64
+        RING3_64 .caller, CODE3_64
+.caller:
+        call    far dword [far_gate]
+.returned:
+        ud2
+.gate_entry:
+        mov     [seen + 8], rsp
+        mov     rax, [rsp]
+        mov     [saved], rax
+        mov     rax, [rsp + 24]
+        mov     [saved + 8], rax
+        inc     dword [counted]
+        retfq
+        TRIED64
+        EXPECT64 70, UD, 0
+        cmp     qword [seen + 8], STACK0 - 32
+        CHECK64 71, e
+        cmp     qword [saved], .returned
+        CHECK64 72, e
+        cmp     qword [saved + 8], DATA3_64
+        CHECK64 73, e
+        cmp     qword [trap_rip], .returned
+        CHECK64 74, e
+        cmp     dword [trap_cs], CODE3_64
+        CHECK64 74, e
+        mov     eax, DATA0
+        mov     ss, eax
+
+        ; FS and GS
+        SET_MSR GS_BASE, 0xffff8000, VICTIM
+        SET_MSR KERNEL_GS, 0, VICTIM + 0x100
+        MAP     P | W | U
+        mov     dword [VICTIM + 0x10], 0x33333333
+        mov     dword [VICTIM + 0x110], 0x44444444
+        cmp     dword [gs:0x10], 0x33333333
+        CHECK64 80, e
+        swapgs
+        cmp     dword [gs:0x10], 0x44444444
+        CHECK64 81, e
+        mov     ecx, KERNEL_GS
+        rdmsr
+        cmp     edx, 0xffff8000
+        CHECK64 82, e
+        TRY64
+        SET_MSR GS_BASE, 0x8000, 0
+        TRIED64
+        EXPECT64 83, GP, 0
+        TRY64
+        RING3_64 .swap, CODE3_64
+.swap:  swapgs
+        TRIED64
+        EXPECT64 84, GP, 0
+        mov     eax, DATA0
+        mov     ss, eax
+
+        ; SMEP and SMAP, where CPUID tells of them: the code here lies in user pages, so those become the system's
+        mov     eax, 7
+        xor     ecx, ecx
+        cpuid
+        and     ebx, 1 << 7 | 1 << 20
+        cmp     ebx, 1 << 7 | 1 << 20
+        jne     .end
+        mov     dword [PD], 0 | P | W | LARGE
+        mov     rax, cr3
+        mov     cr3, rax
+        mov     rax, cr4
+        or      rax, 1 << 20 | 1 << 21
+        mov     cr4, rax
+        MAP     P | W | U
+        TRY64
+        mov     eax, VICTIM + 0x123
+        call    rax
+        TRIED64
+        AT64    90, 0x11
+        TRY64
+        mov     al, [VICTIM + 0x123]
+        TRIED64
+        AT64    91, 1
+        TRY64
+        mov     [VICTIM + 0x123], al
+        TRIED64
+        AT64    92, 3
+        stac
+        TRY64
+        mov     [VICTIM + 0x123], al
+        mov     al, [VICTIM + 0x123]
+        TRIED64
+        EXPECT64 93, NO_FAULT, 0
+        clac
+        TRY64
+        mov     al, [VICTIM + 0x123]
+        TRIED64
+        AT64    94, 1
+.end:   mov     eax, passed
+        jmp     leave64
+
+        align   8
+stubs64:
+%assign vector 0
+%rep 32
+        align   8
+        push    byte vector
+        jmp     strict near trap64
+%assign vector vector + 1
+%endrep
+        align   8
+
+trap64: push    rax
+        push    rcx
+        mov     eax, [rsp + 16]
+        mov     [trap_vector], al
+        mov     ecx, eax
+        mov     eax, 0x27d00
+        shr     eax, cl
+        mov     dword [trap_error], 0
+        test    al, 1
+        lea     rax, [rsp + 24]
+        jz      .plain
+        mov     ecx, [rax]
+        mov     [trap_error], ecx
+        add     rax, 8
+.plain: mov     [long_frame], rax
+        mov     rcx, [rax]
+        mov     [trap_rip], rcx
+        mov     ecx, [rax + 8]
+        mov     [trap_cs], ecx
+        mov     cx, ss
+        mov     [trap_ss], cx
+        pop     rcx
+        pop     rax
+        mov     rsp, [long_stack]
+        jmp     [long_resume]
+
+        bits    32
+passed: PASS
+
+        align   8
+trap_rip    dq  0
+long_stack  dq  0
+long_resume dq  0
+long_frame  dq  0
+trap_ss     dq  0
+saved       dq  0, 0, 0
+seen        dq  0, 0, 0
+counted     dq  0
+far_task    dd  0
+            dw  TASK64
+far_gate    dd  0
+            dw  GATE64
+        align   8
+gdt64:  dq      0
+        DESCRIPTOR 0xfffff, 0, 0x9a, 0xc        ; CODE0
+        DESCRIPTOR 0xfffff, 0, 0x92, 0xc        ; DATA0
+        DESCRIPTOR 0, 0, 0x9a, 2                ; CODE64
+        DESCRIPTOR 0xfffff, 0, 0x92, 0xc        ; DATA_CALL
+        DESCRIPTOR 0xfffff, 0, 0xfa, 0xc        ; COMPAT3
+        DESCRIPTOR 0xfffff, 0, 0xf2, 0xc        ; DATA3_64
+        DESCRIPTOR 0, 0, 0xfa, 2                ; CODE3_64
+        DESCRIPTOR 0x67, tss64 - $$ + 0x7c00, 0x89, 0
+        dq      0
+        dw      start64.gate_entry - $$ + 0x7c00, CODE64, 0xec00, 0
+        dq      0
+        DESCRIPTOR 0, 0, 0x9a, 6                ; BOTH
+        DESCRIPTOR 0xf, gdt64 - $$ + 0x7c00, 0x82, 0
+        dq      0
+        dw      0, TSS64, 0x8500, 0             ; TASK64
+gdt64_end:
+gdtr64  dw      gdt64_end - gdt64 - 1
+        dd      gdt64
+idtr64  dw      32 * 16 - 1
+        dq      IDT64
+        align   8
+tss64:  dd      0
+        dq      STACK0, 0, 0
+        dq      0
+        dq      IST_STACK
+        times   tss64 + 0x66 - $ db 0
+        dw      0x68
+        GUEST_END
