@@ -320,13 +320,7 @@ start64:
         cmp     ebx, 5
         CHECK64 25, e
 
-        ; segments: 64-bit code with D set, task gates, LDTs of 16 bytes
-        TRY64
-        push    BOTH
-        push    .both
-        retfq
-.both:  TRIED64
-        EXPECT64 26, GP, BOTH
+        ; segments: task gates, LDTs of 16 bytes
         TRY64
         jmp     far dword [far_task]
         TRIED64
@@ -441,6 +435,8 @@ start64:
         o32 sysret
         bits    32
 .compat:
+        mov     eax, DATA3_64           ; going out to ring 3 made DS null
+        mov     ds, eax
         mov     eax, 0x12345678
         inc     eax                     ; a prefix in 64-bit code
         mov     [seen], eax
@@ -521,10 +517,6 @@ start64:
         rdmsr
         cmp     edx, 0xffff8000
         CHECK64 82, e
-        TRY64
-        SET_MSR GS_BASE, 0x8000, 0
-        TRIED64
-        EXPECT64 83, GP, 0
         TRY64
         RING3_64 .swap, CODE3_64
 .swap:  swapgs

@@ -348,7 +348,7 @@ static void control_registers_refuse_nonsense(void **state)
     enter(rig, 0);
     assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 0, CR0_PG)), VECTOR_GP);
     assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 0, CR0_PE | CR0_NW)), VECTOR_GP);
-    assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 4, CR4_PAE)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 4, CR4_UMIP)), VECTOR_GP);
     assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 4, 1u << 31)), VECTOR_GP);
     assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 1, 0)), VECTOR_UD);
     system_lmsw(rig->cpu, 0);
@@ -422,6 +422,84 @@ static void msrs_that_are_not_there_fault(void **state)
     system_wrmsr(rig->cpu);
     system_rdtsc(rig->cpu);
     assert_int_equal(rig->cpu->gpr[RDX], 5);
+}
+
+/* ---- long mode: what QEMU's TCG lets pass, and tests/guests/long.asm therefore cannot ask ---- */
+
+#define EFER_NUMBER 0xc0000080u
+#define GS_NUMBER   0xc0000101u
+
+static void write_msr(struct rig *rig, uint32_t number, uint64_t value)
+{
+    rig->cpu->gpr[RCX] = number;
+    rig->cpu->gpr[RAX] = (uint32_t)value;
+    rig->cpu->gpr[RDX] = value >> 32;
+    system_wrmsr(rig->cpu);
+}
+
+/* Tables of four levels at DIRECTORY that map the first 2 MiB by one page with these bits. */
+static void enter_long(struct rig *rig, uint64_t bits)
+{
+    static const unsigned tables[] = {DIRECTORY, TABLE, 0x5000};
+
+    enter(rig, 0);
+    memcpy(rig->ram + tables[0], &(uint64_t){tables[1] | P | W | U}, 8);
+    memcpy(rig->ram + tables[1], &(uint64_t){tables[2] | P | W | U}, 8);
+    memcpy(rig->ram + tables[2], &(uint64_t){P | W | PS | bits}, 8);
+    system_write_cr(rig->cpu, 4, CR4_PAE);
+    system_write_cr(rig->cpu, 3, tables[0]);
+    write_msr(rig, EFER_NUMBER, EFER_LME | EFER_SCE);
+    system_write_cr(rig->cpu, 0, rig->cpu->cr0 | CR0_PG);
+    rig->cpu->segment[SEG_CS].rights = (rig->cpu->segment[SEG_CS].rights & ~RIGHTS_DB) | RIGHTS_L;
+    segments_changed(rig->cpu);
+}
+
+static void long_mode_has_its_rules(void **state)
+{
+    struct rig *rig = *state;
+    struct cpu *cpu = rig->cpu;
+
+    enter_long(rig, 0);
+    assert_true(cpu->efer & EFER_LMA);
+    assert_int_equal(FAULT_OF(cpu, system_write_cr(cpu, 0, cpu->cr0 & ~(uint64_t)CR0_PG)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(cpu, system_write_cr(cpu, 0, cpu->cr0 | 1ull << 32)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(cpu, system_write_cr(cpu, 3, 1ull << 45)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(cpu, system_write_cr(cpu, 4, 0)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(cpu, system_write_cr(cpu, 8, 16)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(cpu, write_msr(rig, EFER_NUMBER, EFER_SCE)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(cpu, write_msr(rig, GS_NUMBER, 1ull << 47)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(cpu, system_sysenter(cpu)), VECTOR_UD);
+    enter(rig, 0);
+    system_write_cr(cpu, 4, 0);
+    write_msr(rig, EFER_NUMBER, EFER_LME); /* but CR4.PAE is clear */
+    assert_int_equal(FAULT_OF(cpu, system_write_cr(cpu, 0, cpu->cr0 | CR0_PG)), VECTOR_GP);
+}
+
+static void reserved_bits_fault_as_present(void **state)
+{
+    struct rig *rig = *state;
+
+    enter_long(rig, 1 << 13);
+    assert_int_equal(FAULT_OF(rig->cpu, slow_load(rig->cpu, 0x50000, 4, false)), VECTOR_PF);
+    assert_int_equal(rig->cpu->pending.error, 9);
+    enter_long(rig, 1ull << 63); /* no execute, with EFER.NXE clear */
+    assert_int_equal(FAULT_OF(rig->cpu, slow_store(rig->cpu, 0x50000, 4, 0, true)), VECTOR_PF);
+    assert_int_equal(rig->cpu->pending.error, 0xf);
+}
+
+static void code_is_64_bit_or_32_bit(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t both = 0x00ef9a000000ffff;
+
+    enter_long(rig, 0);
+    memcpy(rig->ram + GDT + 0x08, &both, sizeof(both));
+    assert_int_equal(FAULT_OF(rig->cpu, far_jump(rig->cpu, 0x08, CODE, 8)), VECTOR_GP);
+    assert_int_equal(rig->cpu->pending.error, 0x08);
+    rig->ram[GDT + 0x0e] = 0xaf; /* L alone */
+    assert_int_equal(FAULT_OF(rig->cpu, far_jump(rig->cpu, 0x08, 1ull << 47, 8)), VECTOR_GP);
+    assert_int_equal(rig->cpu->pending.error, 0);
+    assert_int_equal(FAULT_OF(rig->cpu, far_jump(rig->cpu, 0x08, CODE, 8)), NONE);
 }
 
 /* ---- the autopsy ---- */
@@ -602,6 +680,9 @@ int main(void)
         TEST(ltr_takes_available_tss_only),
         TEST(the_tss_opens_ports),
         TEST(msrs_that_are_not_there_fault),
+        TEST(long_mode_has_its_rules),
+        TEST(reserved_bits_fault_as_present),
+        TEST(code_is_64_bit_or_32_bit),
         TEST(autopsy_null_idt),
         TEST(autopsy_bad_gate_type),
         TEST(autopsy_absent_gate),
