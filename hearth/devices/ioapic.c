@@ -2,7 +2,8 @@
  * The 82093AA I/O APIC.
  *
  * Left out: SMIs (sent nowhere), the arbitration of the APIC bus (the register shows the id). The polarity bits are kept
- * without effect: what reaches the pins here is "asserted" or not. Source: Intel 82093AA I/O Advanced Programmable Interrupt
+ * without effect: what reaches the pins here is "asserted" or not. Physical destinations have 8 bits, not 4, as in the
+ * chipsets of CPUs with xAPICs. Source: Intel 82093AA I/O Advanced Programmable Interrupt
  * Controller data sheet (290566), 3.0 (registers) and 4.0.
  */
 #include "devices/ioapic.h"
@@ -74,8 +75,6 @@ static void pin_send(struct ioapic *ioapic, unsigned pin)
 
     if (message.level)
         ioapic->entry[pin] |= ENTRY_REMOTE_IRR;
-    if (!message.logical && message.destination != MESSAGE_EVERYBODY)
-        message.destination &= ID_MASK;
     if (message.delivery != DELIVERY_SMI && message.delivery != DELIVERY_STARTUP &&
         message.delivery != DELIVERY_SMI + 1)
         ioapic->send(ioapic->opaque, &message);

@@ -107,11 +107,11 @@ static void registers_keep_what_is_writable(void **state)
 static void an_edge_is_one_message(void **state)
 {
     (void)state;
-    entry(4, 3, 0x31);
+    entry(4, 0x13, 0x31);
     pin(4, true);
     assert_int_equal(sent, 1);
     assert_int_equal(last.vector, 0x31);
-    assert_int_equal(last.destination, 3);
+    assert_int_equal(last.destination, 0x13);
     assert_int_equal(last.delivery, DELIVERY_FIXED);
     assert_false(last.level);
     assert_false(last.logical);
