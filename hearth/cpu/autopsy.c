@@ -287,10 +287,23 @@ static void examine(FILE *out, const struct cpu_state *state, struct memory *mem
 
 /* ---- the state ---- */
 
-static void print_registers(FILE *out, const struct cpu_state *state)
+static void print_registers_64(FILE *out, const struct cpu_state *state)
+{
+    static const char *const names[GPR_COUNT] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
+                                                 "R8 ", "R9 ", "R10", "R11", "R12", "R13", "R14", "R15"};
+
+    for (int i = 0; i < GPR_COUNT; i++)
+        fprintf(out, "%s%s=%016" PRIx64 "%s", i % 4 ? " " : "  ", names[i], state->gpr[i],
+                i % 4 == 3 ? "\n" : "");
+    fprintf(out,
+            "  RIP=%016" PRIx64 " RFLAGS=%08" PRIx64 " CR0=%08" PRIx64 " CR2=%016" PRIx64
+            "\n  CR3=%016" PRIx64 " CR4=%08" PRIx64 " EFER=%08" PRIx64 "\n",
+            state->rip, state->rflags, state->cr0, state->cr2, state->cr3, state->cr4, state->efer);
+}
+
+static void print_registers_32(FILE *out, const struct cpu_state *state)
 {
     static const char *const names[8] = {"EAX", "ECX", "EDX", "EBX", "ESP", "EBP", "ESI", "EDI"};
-    static const char *const segments[SEG_COUNT] = {"ES", "CS", "SS", "DS", "FS", "GS"};
 
     for (int i = 0; i < 8; i++)
         fprintf(out, "%s%s=%08" PRIx64, i % 4 ? " " : "  ", names[i], state->gpr[i]);
@@ -298,6 +311,16 @@ static void print_registers(FILE *out, const struct cpu_state *state)
             "\n  EIP=%08" PRIx64 " EFLAGS=%08" PRIx64 " CR0=%08" PRIx64 " CR2=%08" PRIx64 " CR3=%08" PRIx64
             " CR4=%08" PRIx64 "\n",
             state->rip, state->rflags, state->cr0, state->cr2, state->cr3, state->cr4);
+}
+
+static void print_registers(FILE *out, const struct cpu_state *state)
+{
+    static const char *const segments[SEG_COUNT] = {"ES", "CS", "SS", "DS", "FS", "GS"};
+
+    if (state->efer & EFER_LMA)
+        print_registers_64(out, state);
+    else
+        print_registers_32(out, state);
     for (int i = 0; i < SEG_COUNT; i++)
         fprintf(out, "%s%s=%04x base %08" PRIx64 " limit %08x%s", i % 2 ? "    " : "  ", segments[i],
                 state->segment[i].selector, state->segment[i].base, state->segment[i].limit,
