@@ -502,6 +502,35 @@ static void code_is_64_bit_or_32_bit(void **state)
     assert_int_equal(FAULT_OF(rig->cpu, far_jump(rig->cpu, 0x08, CODE, 8)), NONE);
 }
 
+static void sysenter_and_back(void **state)
+{
+    struct rig *rig = *state;
+    struct cpu *cpu = rig->cpu;
+
+    enter(rig, 3);
+    assert_int_equal(FAULT_OF(cpu, system_sysenter(cpu)), VECTOR_GP); /* SYSENTER_CS is null */
+    cpu->msr.sysenter_cs = 0x08;
+    cpu->msr.sysenter_esp = STACK + 0x100;
+    cpu->msr.sysenter_eip = CODE + 0x100;
+    cpu->rflags |= FLAG_IF;
+    system_sysenter(cpu);
+    assert_int_equal(cpl(cpu), 0);
+    assert_int_equal(cpu->segment[SEG_CS].selector, 0x08);
+    assert_int_equal(cpu->segment[SEG_SS].selector, 0x10);
+    assert_int_equal(cpu->rip, CODE + 0x100);
+    assert_int_equal(cpu->gpr[RSP], STACK + 0x100);
+    assert_false(cpu->rflags & FLAG_IF);
+    cpu->gpr[RCX] = STACK;
+    cpu->gpr[RDX] = CODE;
+    system_sysexit(cpu);
+    assert_int_equal(cpl(cpu), 3);
+    assert_int_equal(cpu->segment[SEG_CS].selector, 0x1b);
+    assert_int_equal(cpu->segment[SEG_SS].selector, 0x23);
+    assert_int_equal(cpu->rip, CODE);
+    assert_int_equal(cpu->gpr[RSP], STACK);
+    assert_int_equal(FAULT_OF(cpu, system_sysexit(cpu)), VECTOR_GP);
+}
+
 /* ---- the autopsy ---- */
 
 static char *autopsy_of(struct rig *rig, const struct cpu_state *state, const uint8_t *code, size_t size)
@@ -683,6 +712,7 @@ int main(void)
         TEST(long_mode_has_its_rules),
         TEST(reserved_bits_fault_as_present),
         TEST(code_is_64_bit_or_32_bit),
+        TEST(sysenter_and_back),
         TEST(autopsy_null_idt),
         TEST(autopsy_bad_gate_type),
         TEST(autopsy_absent_gate),
