@@ -200,6 +200,9 @@ static void fields_bend(struct maker *maker, uint64_t address)
     } else if (in->raw.disp.size == 32 && in->address_width == 32 && in->raw.modrm.mod == 0) {
         memcpy(maker->bytes + in->raw.disp.offset, &place, 4);
     }
+    /* An ENTER that faults has written its frame, and what the host makes of that differs: little room, no fault. */
+    if (in->mnemonic == ZYDIS_MNEMONIC_ENTER)
+        maker->bytes[in->raw.imm[0].offset + 1] = 0;
     memset(maker->bytes + in->length, INT3, SLOT - in->length);
 }
 
