@@ -24,7 +24,7 @@ struct outcome {
     uint32_t unused[2];
 };
 
-enum { X87_SIZE = 108 };
+enum { X87_SIZE = 108, XMM_SIZE = 0x90 };
 
 struct record {
     uint32_t gpr[REGISTERS];
@@ -35,6 +35,7 @@ struct record {
     uint8_t memory[SCRATCH_SIZE], memory_out[SCRATCH_SIZE];
     uint8_t x87[X87_SIZE], pad[4]; /* FNSAVE, 32-bit protected mode */
     uint8_t x87_out[X87_SIZE], pad_out[4];
+    uint8_t xmm[XMM_SIZE], xmm_out[XMM_SIZE];
 };
 
 _Static_assert(offsetof(struct record, out) == RECORD_OUT, "layout.h");
@@ -42,6 +43,8 @@ _Static_assert(offsetof(struct record, memory) == RECORD_MEMORY, "layout.h");
 _Static_assert(offsetof(struct record, memory_out) == RECORD_MEMORY_OUT, "layout.h");
 _Static_assert(offsetof(struct record, x87) == RECORD_X87, "layout.h");
 _Static_assert(offsetof(struct record, x87_out) == RECORD_X87_OUT, "layout.h");
+_Static_assert(offsetof(struct record, xmm) == RECORD_XMM, "layout.h");
+_Static_assert(offsetof(struct record, xmm_out) == RECORD_XMM_OUT, "layout.h");
 _Static_assert(sizeof(struct record) == RECORD_SIZE, "layout.h");
 
 enum { RECORDS_MOST = RECORDS_SIZE / RECORD_SIZE };
@@ -50,6 +53,7 @@ struct batch {
     uint8_t code[CODE_SIZE];
     unsigned code_used;
     bool x87;
+    bool sse;    /* with x87 */
     bool code16; /* the code lies in a 16-bit segment */
     unsigned count;
     struct record *records; /* room for RECORDS_MOST */

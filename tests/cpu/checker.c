@@ -12,7 +12,7 @@ bool checker_begin(struct checker *checker, const char *name)
         checker->random.state = (checker->random.state ^ (uint8_t)*c) * 0x100000001b3;
     checker->random.state |= 1;
     checker->batch.code_used = checker->batch.count = 0;
-    checker->batch.x87 = checker->batch.code16 = false;
+    checker->batch.x87 = checker->batch.sse = checker->batch.code16 = false;
     return true;
 }
 

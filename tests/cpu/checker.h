@@ -28,6 +28,7 @@ void checker_end(struct checker *checker, const char *name, unsigned cases, unsi
 
 void integer_tests(struct checker *checker, bool code16);
 void x87_tests(struct checker *checker);
+void sse_tests(struct checker *checker);
 void program_tests(struct checker *checker);
 void fuzz_tests(struct checker *checker);
 void long_tests(struct checker *checker);

@@ -64,6 +64,7 @@ int main(int argc, char **argv)
     else
         printf("# 16-bit code segments: skipped, modify_ldt() is not to be had here\n");
     x87_tests(checker);
+    sse_tests(checker);
     program_tests(checker);
     fuzz_tests(checker);
     if (!checker->self)

@@ -130,7 +130,8 @@ static void state_make(struct cpu_state *state)
     state->idtr = (struct table_register){KERNEL_IDT, VECTORS * 8 - 1};
     state->cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_MP;
     state->cr3 = KERNEL_PAGES;
-    state->cr4 = state->efer = 0;
+    state->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
+    state->efer = 0;
     state->halted = state->interrupt_shadow = false;
 }
 
@@ -197,7 +198,7 @@ bool guest_run(struct batch *batch)
     memory_write(memory, STACK_BASE, zeros, STACK_SIZE);
     put32(CONTROL_BASE + CONTROL_CURRENT, RECORDS_BASE);
     put32(CONTROL_BASE + CONTROL_END, RECORDS_BASE + batch->count * RECORD_SIZE);
-    put32(CONTROL_BASE + CONTROL_X87, batch->x87);
+    put32(CONTROL_BASE + CONTROL_X87, batch->x87 + batch->sse);
     put32(CONTROL_BASE + CONTROL_DONE, HARNESS_ADDRESS(kernel_done));
     engine_soft.set_state(guest.vcpu, &guest.start);
     guest.done = false;

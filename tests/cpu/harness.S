@@ -29,6 +29,17 @@ next:
         cmp     CONTROL(X87), 0
         je      load
         frstor  [ebp + RECORD_X87]
+        cmp     CONTROL(X87), 2
+        jne     load
+        movups  xmm0, [ebp + RECORD_XMM + 0]
+        movups  xmm1, [ebp + RECORD_XMM + 16]
+        movups  xmm2, [ebp + RECORD_XMM + 32]
+        movups  xmm3, [ebp + RECORD_XMM + 48]
+        movups  xmm4, [ebp + RECORD_XMM + 64]
+        movups  xmm5, [ebp + RECORD_XMM + 80]
+        movups  xmm6, [ebp + RECORD_XMM + 96]
+        movups  xmm7, [ebp + RECORD_XMM + 112]
+        ldmxcsr [ebp + RECORD_XMM + XMM_MXCSR]
 load:
         mov     esp, ebp
         popad
@@ -62,6 +73,19 @@ harness_faulted:
         cmp     CONTROL(X87), 0
         je      advance
         fnsave  [ebp + RECORD_X87_OUT]
+        cmp     CONTROL(X87), 2
+        jne     advance
+        movups  [ebp + RECORD_XMM_OUT + 0], xmm0
+        movups  [ebp + RECORD_XMM_OUT + 16], xmm1
+        movups  [ebp + RECORD_XMM_OUT + 32], xmm2
+        movups  [ebp + RECORD_XMM_OUT + 48], xmm3
+        movups  [ebp + RECORD_XMM_OUT + 64], xmm4
+        movups  [ebp + RECORD_XMM_OUT + 80], xmm5
+        movups  [ebp + RECORD_XMM_OUT + 96], xmm6
+        movups  [ebp + RECORD_XMM_OUT + 112], xmm7
+        stmxcsr [ebp + RECORD_XMM_OUT + XMM_MXCSR]
+        mov     SAVE(CR2), 0x1f80
+        ldmxcsr SAVE(CR2)
 advance:
         add     CONTROL(CURRENT), RECORD_SIZE
         jmp     next

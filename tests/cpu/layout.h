@@ -47,7 +47,7 @@
 /* Offsets in CONTROL_BASE. */
 #define CONTROL_CURRENT 0x00 /* the record under way */
 #define CONTROL_END     0x04
-#define CONTROL_X87     0x08 /* not 0: load and save the FPU */
+#define CONTROL_X87     0x08 /* not 0: load and save the FPU; 2: XMM registers and MXCSR too */
 #define CONTROL_TARGET  0x0c /* address of the code of this case */
 #define CONTROL_ESP     0x10
 #define CONTROL_DONE    0x14 /* where to go in the end */
@@ -73,7 +73,10 @@
 #define RECORD_MEMORY_OUT 0x0b0
 #define RECORD_X87        0x0f0
 #define RECORD_X87_OUT    0x160
-#define RECORD_SIZE       0x1d0
+#define RECORD_XMM        0x1d0 /* XMM0 to XMM7, MXCSR */
+#define RECORD_XMM_OUT    0x260
+#define RECORD_SIZE       0x2f0
+#define XMM_MXCSR         0x80
 
 #define NO_VECTOR 0xff
 

@@ -141,7 +141,7 @@ void native_run(struct batch *batch)
     memset((void *)STACK_BASE, 0, STACK_SIZE);
     control[CONTROL_CURRENT / 4] = RECORDS_BASE;
     control[CONTROL_END / 4] = RECORDS_BASE + batch->count * RECORD_SIZE;
-    control[CONTROL_X87 / 4] = batch->x87;
+    control[CONTROL_X87 / 4] = batch->x87 + batch->sse;
     control[CONTROL_DONE / 4] = TRAMPOLINE_BASE + TRAMPOLINE_BACK32;
     native_enter(HARNESS_BASE);
     memcpy(batch->records, (void *)RECORDS_BASE, batch->count * sizeof *batch->records);

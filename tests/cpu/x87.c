@@ -1,8 +1,6 @@
 /*
  * All x87 encodings, D8 to DF, over special and random values, control words, stack states and pending exceptions.
  * What comes out is compared as FNSAVE writes it, but for the pointers (compare.c tells why).
- *
- * Not here: FISTTP, which the host has and a Pentium Pro has not.
  */
 #include <stdio.h>
 #include <string.h>
@@ -59,7 +57,7 @@ static const struct {
      {"fidiv m32", INTEGER},
      {"fidivr m32", INTEGER}},
     {{"fild m32", INTEGER},
-     {NULL, NONE},
+     {"fisttp m32", INTEGER},
      {"fist m32", INTEGER},
      {"fistp m32", INTEGER},
      {"undefined", NONE},
@@ -75,7 +73,7 @@ static const struct {
      {"fdiv m64", REAL64},
      {"fdivr m64", REAL64}},
     {{"fld m64", REAL64},
-     {NULL, NONE},
+     {"fisttp m64", INTEGER},
      {"fst m64", REAL64},
      {"fstp m64", REAL64},
      {"frstor", ENVIRONMENT},
@@ -91,7 +89,7 @@ static const struct {
      {"fidiv m16", INTEGER},
      {"fidivr m16", INTEGER}},
     {{"fild m16", INTEGER},
-     {NULL, NONE},
+     {"fisttp m16", INTEGER},
      {"fist m16", INTEGER},
      {"fistp m16", INTEGER},
      {"fbld", BCD},

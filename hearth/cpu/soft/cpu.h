@@ -16,6 +16,7 @@
  *   identify.c   CPUID, by the lists in features.h; msr.c the model-specific registers
  *   lapic.c      the local APIC: which interrupt is next, IPIs; lapic-timer.c its timer
  *   x87.c        the FPU; x87-state.c its environment and images, x87-host.c its arithmetic
+ *   sse*.c       MMX and SSE: see sse.h
  *   autopsy.c    the record of exceptions, told to people (also used by the kvm engine: cpu/autopsy.h)
  *
  * Faults: any handler may call fault(), which does not return: it puts RIP back to the start of the instruction
@@ -145,8 +146,10 @@ struct cpu {
         uint16_t cs, ds;
         bool ferr; /* FERR#: an unmasked error waits and CR0.NE is clear; IRQ 13 on a PC */
     } fpu;
-    uint8_t xmm[16][16];
+    uint8_t xmm[16][16] __attribute__((aligned(16)));
     uint32_t mxcsr;
+    bool mxcsr_live; /* the host's MXCSR has the guest's flags: see sse.h */
+    uint64_t xcr0;
 
     /* Faults. */
     jmp_buf fault_jump;

@@ -3,6 +3,7 @@
  * Source: SDM volume 2, appendix A.
  */
 #include "cpu/soft/decode.h"
+#include "cpu/soft/sse.h"
 
 /* ---- helpers that choose among forms ---- */
 

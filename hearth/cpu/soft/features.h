@@ -6,6 +6,8 @@
 #ifndef SOFT_FEATURES_H
 #define SOFT_FEATURES_H
 
+#include "cpu/soft/sse.h"
+
 #define CPUID_BIT(number) (1u << (number))
 
 /* Leaf 1, EDX; those marked (AMD) stand in leaf 80000001h, EDX, too. */
@@ -36,10 +38,11 @@
 #define LEAF1_EDX_FEATURES                                                                                   \
     (FEATURE_SEP | FEATURE_MTRR | FEATURE_CLFSH | FEATURE_FPU | FEATURE_VME | FEATURE_DE | FEATURE_PSE |     \
      FEATURE_TSC | FEATURE_MSR | FEATURE_PAE | FEATURE_CX8 | FEATURE_APIC | FEATURE_PGE | FEATURE_CMOV |     \
-     FEATURE_PAT)
+     FEATURE_PAT | FEATURE_MMX | FEATURE_FXSR | FEATURE_SSE | FEATURE_SSE2)
 
 /* Leaf 1, ECX. */
 #define FEATURE_SSE3       CPUID_BIT(0)
+#define FEATURE_PCLMULQDQ  CPUID_BIT(1)
 #define FEATURE_SSSE3      CPUID_BIT(9)
 #define FEATURE_CX16       CPUID_BIT(13)
 #define FEATURE_PCID       CPUID_BIT(17)
@@ -49,13 +52,16 @@
 #define FEATURE_MOVBE      CPUID_BIT(22)
 #define FEATURE_POPCNT     CPUID_BIT(23)
 #define FEATURE_DEADLINE   CPUID_BIT(24) /* the APIC timer's */
+#define FEATURE_AES        CPUID_BIT(25)
 #define FEATURE_XSAVE      CPUID_BIT(26)
+#define FEATURE_OSXSAVE    CPUID_BIT(27) /* CR4.OSXSAVE */
 #define FEATURE_RDRAND     CPUID_BIT(30)
 #define FEATURE_HYPERVISOR CPUID_BIT(31)
 
+/* With what the host has of SSE3 and later: sse.h. */
 #define LEAF1_ECX_FEATURES                                                                                   \
     (FEATURE_X2APIC | FEATURE_DEADLINE | FEATURE_HYPERVISOR | FEATURE_CX16 | FEATURE_MOVBE |                 \
-     FEATURE_POPCNT | FEATURE_RDRAND)
+     FEATURE_POPCNT | FEATURE_RDRAND | FEATURE_XSAVE | sse_features_1_ecx())
 
 /* Leaf 7, sub-leaf 0, EBX. */
 #define FEATURE_FSGSBASE CPUID_BIT(0)
@@ -67,6 +73,7 @@
 #define FEATURE_RDSEED   CPUID_BIT(18)
 #define FEATURE_ADX      CPUID_BIT(19)
 #define FEATURE_SMAP     CPUID_BIT(20)
+#define FEATURE_SHA      CPUID_BIT(29)
 
 #define LEAF7_EBX_FEATURES                                                                                   \
     (FEATURE_SMEP | FEATURE_SMAP | FEATURE_FSGSBASE | FEATURE_BMI1 | FEATURE_BMI2 | FEATURE_RDSEED |         \
@@ -87,7 +94,7 @@
     (FEATURE_SYSCALL | FEATURE_NX | FEATURE_PDPE1GB | FEATURE_RDTSCP | FEATURE_LM)
 
 /* Leaf 0Dh: the state components that XCR0 may hold, and the bytes of them all. 0: no XSAVE. */
-#define XSAVE_COMPONENTS 0u
+#define XSAVE_COMPONENTS 3u   /* x87, SSE */
 #define XSAVE_SIZE       576u /* legacy area and header */
 
 enum { PHYSICAL_BITS = 40, LINEAR_BITS = 48 };

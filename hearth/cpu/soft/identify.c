@@ -60,13 +60,16 @@ static uint32_t features_now(const struct cpu *cpu)
 
 static void answer_features(struct cpu *cpu)
 {
-    answer(cpu, SIGNATURE, (uint32_t)cpu->index << 24 | CACHE_LINE, LEAF1_ECX_FEATURES, features_now(cpu));
+    uint32_t osxsave = cpu->cr4 & CR4_OSXSAVE ? FEATURE_OSXSAVE : 0;
+
+    answer(cpu, SIGNATURE, (uint32_t)cpu->index << 24 | CACHE_LINE, LEAF1_ECX_FEATURES | osxsave,
+           features_now(cpu));
 }
 
 /* Sub-leaf 0: the components and their size; those beyond the legacy area none so far. */
 static void answer_xsave(struct cpu *cpu, uint32_t sub)
 {
-    if (sub == 0 && XSAVE_COMPONENTS)
+    if (sub == 0)
         answer(cpu, XSAVE_COMPONENTS, XSAVE_SIZE, XSAVE_SIZE, 0);
     else
         answer(cpu, 0, 0, 0, 0);
@@ -106,7 +109,9 @@ void system_cpuid(struct cpu *cpu)
     switch (leaf) {
     case LEAF_VENDOR: answer(cpu, LEAF_LAST, four(vendor), four(vendor + 8), four(vendor + 4)); break;
     case LEAF_FEATURES: answer_features(cpu); break;
-    case LEAF_MORE_FEATURES: answer(cpu, 0, sub == 0 ? LEAF7_EBX_FEATURES : 0, 0, 0); break;
+    case LEAF_MORE_FEATURES:
+        answer(cpu, 0, sub == 0 ? LEAF7_EBX_FEATURES | sse_features_7_ebx() : 0, 0, 0);
+        break;
     case LEAF_XSAVE: answer_xsave(cpu, sub); break;
     case LEAF_HYPERVISOR:
         answer(cpu, LEAF_HYPERVISOR_INTERFACE, four(hypervisor), four(hypervisor + 4), four(hypervisor + 8));

@@ -14,6 +14,7 @@
 #include "cpu/soft/flags.h"
 #include "cpu/soft/lapic.h"
 #include "cpu/soft/soft.h"
+#include "cpu/soft/sse.h"
 #include "cpu/soft/system.h"
 #include "cpu/soft/x87.h"
 
@@ -98,6 +99,7 @@ static void startup_take(struct cpu *cpu);
 static bool attend(struct cpu *cpu, enum run_result *result)
 {
     atomic_store(&cpu->attention, 0);
+    sse_settle(cpu);
     cpu->soft->code.link_from = NULL;
     if (cpu->shutdown) {
         *result = RUN_SHUTDOWN;
@@ -270,6 +272,7 @@ static void soft_reset(struct vcpu *vcpu)
     atomic_store(&cpu->init, false);
     atomic_store(&cpu->startup, NO_STARTUP);
     cpu->dormant = cpu->index != 0;
+    sse_reset(cpu);
     x87_reset(cpu);
     state_changed(cpu);
 }

@@ -49,6 +49,7 @@ uint16_t x87_status(const struct cpu *cpu);
 void x87_status_set(struct cpu *cpu, uint16_t status);
 void x87_control_set(struct cpu *cpu, uint16_t control);
 void x87_initialize(struct cpu *cpu); /* FNINIT */
+void x87_clear(struct cpu *cpu);      /* and the registers zero: XRSTOR's initial state */
 
 void x87_environment_store(struct cpu *cpu, enum segment_name segment, uint64_t offset,
                            unsigned operand_size);

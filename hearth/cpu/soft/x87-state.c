@@ -72,12 +72,17 @@ void x87_initialize(struct cpu *cpu)
     x87_control_set(cpu, X87_CONTROL_DEFAULT);
 }
 
-void x87_reset(struct cpu *cpu)
+void x87_clear(struct cpu *cpu)
 {
     x87_initialize(cpu);
+    memset(cpu->fpu.st, 0, sizeof cpu->fpu.st);
+}
+
+void x87_reset(struct cpu *cpu)
+{
+    x87_clear(cpu);
     x87_control_set(cpu, CONTROL_RESERVED_ONE);
     cpu->fpu.tags = 0xff;
-    memset(cpu->fpu.st, 0, sizeof cpu->fpu.st);
     memset(cpu->xmm, 0, sizeof cpu->xmm);
     cpu->mxcsr = MXCSR_RESET;
 }

@@ -6,8 +6,6 @@
  * carries it back: exact for stack faults and unmasked exceptions too. The quick ways do the same with just the
  * operands, where all exceptions are masked, no operand is empty and nothing is pushed onto a full stack.
  *
- * Left out: FISTTP (SSE3) and MMX, which CPUID does not advertise.
- *
  * Source: Intel SDM volume 1, chapter 8; volume 2 for each instruction; volume 2D, tables A-7 to A-22 (the maps).
  * The reserved aliases of FCOM, FXCH, FSTP and FFREE are executed as all processors do.
  */
@@ -78,13 +76,13 @@ static const struct memory_form memory_forms[8][8] = { /* [opcode - D8][reg] */
     {{LOAD, 4}, NONE, {STORE, 4}, {STORE_POP, 4}, {CONTROL, 0}, {CONTROL, 0}, {CONTROL, 0}, {CONTROL, 0}},
     {{ARITHMETIC, 4}, {ARITHMETIC, 4}, {COMPARE, 4}, {COMPARE_POP, 4},
      {ARITHMETIC, 4}, {ARITHMETIC, 4}, {ARITHMETIC, 4}, {ARITHMETIC, 4}},
-    {{LOAD, 4}, NONE, {STORE, 4}, {STORE_POP, 4}, NONE, {LOAD_REAL10, 10}, NONE, {STORE_REAL10, 10}},
+    {{LOAD, 4}, {STORE_POP, 4}, {STORE, 4}, {STORE_POP, 4}, NONE, {LOAD_REAL10, 10}, NONE, {STORE_REAL10, 10}},
     {{ARITHMETIC, 8}, {ARITHMETIC, 8}, {COMPARE, 8}, {COMPARE_POP, 8},
      {ARITHMETIC, 8}, {ARITHMETIC, 8}, {ARITHMETIC, 8}, {ARITHMETIC, 8}},
-    {{LOAD, 8}, NONE, {STORE, 8}, {STORE_POP, 8}, {CONTROL, 0}, NONE, {CONTROL, 0}, {CONTROL, 0}},
+    {{LOAD, 8}, {STORE_POP, 8}, {STORE, 8}, {STORE_POP, 8}, {CONTROL, 0}, NONE, {CONTROL, 0}, {CONTROL, 0}},
     {{ARITHMETIC, 2}, {ARITHMETIC, 2}, {COMPARE, 2}, {COMPARE_POP, 2},
      {ARITHMETIC, 2}, {ARITHMETIC, 2}, {ARITHMETIC, 2}, {ARITHMETIC, 2}},
-    {{LOAD, 2}, NONE, {STORE, 2}, {STORE_POP, 2}, {LOAD, 10}, {LOAD, 8}, {STORE_POP, 10}, {STORE_POP, 8}},
+    {{LOAD, 2}, {STORE_POP, 2}, {STORE, 2}, {STORE_POP, 2}, {LOAD, 10}, {LOAD, 8}, {STORE_POP, 10}, {STORE_POP, 8}},
 };
 /* clang-format on */
 
