@@ -209,10 +209,8 @@ const struct op *mmx_pmovmskb(struct cpu *cpu, const struct op *op)
 /* op->base is the address, in EDI; op->immediate the register with the mask. */
 const struct op *mmx_maskmovq(struct cpu *cpu, const struct op *op)
 {
-    uint64_t bytes = mm_get(cpu, op->reg), mask = mm_get(cpu, op->immediate);
-
     mmx_check(cpu, op);
-    sse_store_masked(cpu, op, (const uint8_t *)&bytes, (const uint8_t *)&mask, sizeof bytes);
+    sse_store_masked(cpu, op, cpu->fpu.st[op->reg & 7], cpu->fpu.st[op->immediate & 7], 8);
     mmx_entered(cpu);
     NEXT;
 }
