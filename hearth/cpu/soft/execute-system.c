@@ -345,14 +345,19 @@ CALL_AND_LEAVE(invpcid, system_invpcid(cpu, reg_get(cpu, op->reg, in_64bit_code(
 /* There is no cache to write back: what remains are the checks of a read. */
 CALL_AND_GO_ON(clflush, load(cpu, op->segment, address(cpu, op), 1))
 
-/* RDRAND and RDSEED: the host's. CF says that there was something; the other flags are cleared. */
-const struct op *op_random(struct cpu *cpu, const struct op *op)
+/* Not inline: a local whose address is taken would turn the handler's jump to the next one into a call. */
+static cold bool random_to_register(struct cpu *cpu, const struct op *op)
 {
     uint64_t value = 0;
     bool success = getrandom(&value, sizeof(value), GRND_NONBLOCK) == sizeof(value);
-
     reg_set(cpu, op->base, op->scale, success ? value : 0);
-    flags_set_arithmetic(cpu, success ? FLAG_CF : 0);
+    return success;
+}
+
+/* RDRAND and RDSEED: the host's. CF says that there was something; the other flags are cleared. */
+const struct op *op_random(struct cpu *cpu, const struct op *op)
+{
+    flags_set_arithmetic(cpu, random_to_register(cpu, op) ? FLAG_CF : 0);
     NEXT;
 }
 
