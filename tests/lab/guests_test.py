@@ -9,8 +9,10 @@ import lab
 from spark_test import firmware
 
 BUILD = os.path.join(lab.ROOT, "build")
-# As for TCG on its own (tests/guests): it checks no limits and has no interrupt redirection.
-NOT_ON_TCG = {"limits", "vme"}
+WRONG = "TCG does not do what it tests"
+# As for TCG on its own (tests/guests): it checks no limits and has no interrupt redirection. And QEMU 7.2 aborts in
+# tcg_handle_interrupt() when a nested guest writes CR8.
+NOT_IN_THE_LAB = {"limits": WRONG, "vme": WRONG, "long": "QEMU itself ends when a nested guest writes CR8"}
 ARGUMENTS = "-debugcon stdio -device isa-debug-exit,iobase=0xf4,iosize=0x04 -no-reboot -display none"
 
 
@@ -18,8 +20,8 @@ def guest(image):
     name = os.path.splitext(os.path.basename(image))[0]
     command = (f"/build/hearth -accel kvm -fda /guests/{name}.img {ARGUMENTS} >/tmp/out 2>&1 </dev/null; status=$?\n"
                "cat /tmp/out; [ $status = 1 ] && grep -q PASS /tmp/out")
-    if name in NOT_ON_TCG:
-        command = "echo TCG does not do what it tests; exit 77"
+    if name in NOT_IN_THE_LAB:
+        command = f"echo {NOT_IN_THE_LAB[name]}; exit 77"
     return lab.Test(name, command, 60)
 
 
