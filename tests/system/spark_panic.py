@@ -4,6 +4,7 @@
 import pathlib
 import re
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "spark"))
 from harness import case, check, find, image, main
@@ -72,8 +73,9 @@ def test_screen(session):
         machine.wait(r"Switch off or reset the machine\.$")
         for _ in range(50):  # the colour comes after the last word
             colors = {word >> shift & 0xFF for word in machine.memory(0xB8000, 1000) for shift in (8, 24)}
-            if len(colors) == 1:
+            if colors == {WHITE_ON_RED}:
                 break
+            time.sleep(0.1)
         check(colors == {WHITE_ON_RED}, f"colours {colors}")
         screen = machine.screen()
         find(r"^spark has stopped: exception 14, #PF page fault, on CPU 0$", screen[0])
