@@ -67,6 +67,7 @@ extern const uint8_t kernel_start[], kernel_done[], kernel_vectors[], kernel_fin
 
 /* Both answer false, with a line on stdout beginning with '#', where this host cannot do it. */
 bool native_open(void);
+bool native_has_code32(void); /* Linux with IA32 emulation switched off has no such segment */
 bool native_has_code16(void);
 void native_run(struct batch *batch);
 void native_close(void);

@@ -124,6 +124,15 @@ void native_close(void)
     free(old.ss_sp);
 }
 
+bool native_has_code32(void)
+{
+    uint32_t rights;
+    bool valid;
+
+    __asm__("lar %2, %0" : "=r"(rights), "=@ccz"(valid) : "r"(USER_CODE));
+    return valid;
+}
+
 bool native_has_code16(void)
 {
     struct user_desc segment = {.entry_number = 0, .base_addr = CODE_BASE, .limit = 0xffff, .contents = 2};
