@@ -251,10 +251,14 @@ int main(int argc, char **argv)
 
     standard_descriptors_open();
     options_parse(&session.config, argc, argv);
+    if (machine_help(&session.config))
+        return 0;
     log_mask = session.config.log_mask;
     if (session.config.log_file && !log_open(session.config.log_file))
         die("-D %s: %s", session.config.log_file, strerror(errno));
     session_open(&session);
     loop_run(session.loop);
-    return session_close(&session);
+    int status = session_close(&session);
+    options_free(&session.config);
+    return status;
 }

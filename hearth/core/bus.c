@@ -70,10 +70,21 @@ static void entry_insert(struct bus *bus, size_t at, const struct bus_range *ran
 void bus_add(struct bus *bus, const struct bus_range *range)
 {
     size_t at = 0;
-    assert(range->size && range->base < bus->limit && range->size <= bus->limit - range->base);
-    for (; at < bus->count && !bus->entries[at].movable; at++)
-        assert(!ranges_overlap(&bus->entries[at].range, range));
+    assert(bus_is_free(bus, range->base, range->size));
+    while (at < bus->count && !bus->entries[at].movable)
+        at++;
     entry_insert(bus, at, range, false);
+}
+
+bool bus_is_free(const struct bus *bus, uint64_t base, uint64_t size)
+{
+    struct bus_range wanted = {.base = base, .size = size};
+    if (!size || base >= bus->limit || size > bus->limit - base)
+        return false;
+    for (size_t at = 0; at < bus->count && !bus->entries[at].movable; at++)
+        if (ranges_overlap(&bus->entries[at].range, &wanted))
+            return false;
+    return true;
 }
 
 void bus_add_movable(struct bus *bus, const struct bus_range *range)

@@ -35,6 +35,8 @@ void bus_destroy(struct bus *bus);
 
 void bus_add(struct bus *bus, const struct bus_range *range);
 void bus_add_movable(struct bus *bus, const struct bus_range *range);
+/* Whether bus_add() may have this range. */
+bool bus_is_free(const struct bus *bus, uint64_t base, uint64_t size);
 /* Removes what was added for this device at this base; nothing there is harmless. */
 void bus_remove(struct bus *bus, const void *device, uint64_t base);
 

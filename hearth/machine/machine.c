@@ -18,6 +18,7 @@
 #include "core/clock.h"
 #include "core/lock.h"
 #include "core/log.h"
+#include "machine/attach.h"
 #include "machine/pc.h"
 #include "machine/typist.h"
 
@@ -386,6 +387,18 @@ static void engine_start(struct machine *machine)
     machine->engine = machine->ops->create(&against, error, sizeof(error));
     if (!machine->engine)
         die("%s", error);
+}
+
+bool machine_help(const struct machine_config *config)
+{
+    for (struct settings *at = config->devices; at; at = settings_next(at)) {
+        const char *driver = settings_text(at, "driver", "");
+        if (strcmp(driver, "help") && strcmp(driver, "?"))
+            continue;
+        drivers_print(stdout);
+        return true;
+    }
+    return false;
 }
 
 struct machine *machine_create(const struct machine_config *config, const struct engine_ops *ops,

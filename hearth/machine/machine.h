@@ -36,6 +36,9 @@ struct machine_ports {
     struct character_port *debugcon;
 };
 
+/* Answers `-device help` on stdout; false if that was not asked for. Before machine_create(). */
+bool machine_help(const struct machine_config *config);
+
 /*
  * Builds the PC and its vCPU threads, standing in MACHINE_PRELAUNCH. Host trouble ends the program through die().
  * Called and destroyed without the lock, on the loop's thread.

@@ -28,74 +28,14 @@
 #include "devices/port92.h"
 #include "devices/ps2.h"
 #include "devices/rtc.h"
-#include "devices/testdev.h"
 #include "devices/uart.h"
 #include "devices/vga.h"
-#include "firmware/bios.h"
 #include "firmware/direct.h"
 #include "firmware/platform.h"
 #include "firmware/text-mode.h"
+#include "machine/attach.h"
+#include "machine/pc-parts.h"
 #include "storage/block.h"
-
-enum irq {
-    IRQ_TIMER = 0,
-    IRQ_KEYBOARD = 1,
-    IRQ_COM2 = 3,
-    IRQ_COM1 = 4,
-    IRQ_FLOPPY = 6,
-    IRQ_CLOCK = 8,
-    IRQ_MOUSE = 12,
-    IRQ_IDE0 = 14,
-    IRQ_IDE1 = 15,
-    ISA_IRQS = 16,
-    IOAPIC_PIN_TIMER = 2, /* the others have the pin of their number */
-};
-
-enum {
-    PORTS = 0x10000,
-    PORT_COM1 = 0x3f8,
-    PORT_COM2 = 0x2f8,
-    SLOT_VGA = 2,
-};
-
-struct pc {
-    const struct machine_config *config;
-    struct clock *clock;
-    const struct engine_ops *ops;
-    struct engine *engine;
-
-    struct memory *memory;
-    struct bus *ports, *mmio;
-    struct firmware bios, vga_rom;
-
-    struct irq_line isa[ISA_IRQS];
-    struct pic *pic;
-    struct irq_line pic_line[ISA_IRQS], ioapic_line[ISA_IRQS];
-    struct ioapic *ioapic; /* where the engine's CPUs have local APICs */
-    struct pit *pit;
-    struct port61 *port61;
-    struct port92 *port92;
-    struct rtc *rtc;
-    struct dma *dma;
-    struct ps2 *ps2;
-    struct input_sink keyboard;
-    struct uart *uart[SERIALS];
-    struct fdc *fdc;
-    struct pci_bus *pci;
-    struct i440fx *bridge;
-    struct piix3 *piix3;
-    struct piix4pm *pm;
-    struct ide *ide;
-    struct vga *vga;
-    struct fwcfg *fwcfg;
-    struct debug_console *debugcon;
-    struct debug_exit *debug_exit;
-    struct testdev *testdev;
-    struct direct *kernel; /* NULL: SeaBIOS starts */
-
-    struct block_device *floppy[FLOPPIES], *disk[IDE_DRIVES];
-    bool booted; /* -boot once= has been used up */
-};
 
 /* ---- memory and firmware: before the engine */
 
@@ -261,19 +201,24 @@ static void vga_wire(struct pc *pc)
     vga_add_to_pci(pc->vga, pc->pci, SLOT_VGA, NULL, 0); /* its BIOS goes to SeaBIOS through fw_cfg */
 }
 
-/* The 24 inputs of an IOAPIC; without one the 16 of the 8259As. */
-static void testdev_wire(struct pc *pc)
+struct irq_line pc_gsi(struct pc *pc, int gsi)
 {
-    struct irq_line lines[TESTDEV_LINES] = {0};
-    for (int i = 0; i < TESTDEV_LINES; i++) {
-        if (i < ISA_IRQS)
-            lines[i] = pc->isa[i];
-        else if (pc->ioapic)
-            lines[i] = ioapic_line(pc->ioapic, i);
-        else if (has_apics(pc))
-            lines[i] = (struct irq_line){gsi_set, pc, i};
+    if (gsi < ISA_IRQS)
+        return pc->isa[gsi];
+    if (pc->ioapic)
+        return ioapic_line(pc->ioapic, gsi);
+    if (has_apics(pc))
+        return (struct irq_line){gsi_set, pc, gsi};
+    return (struct irq_line){NULL, NULL, 0};
+}
+
+static void devices_attach(struct pc *pc)
+{
+    for (struct settings *at = pc->config->devices; at; at = settings_next(at)) {
+        const char *error = attach(pc, &pc->attached, at);
+        if (error)
+            die("%s", error);
     }
-    pc->testdev = testdev_create(pc->ports, pc->mmio, lines);
 }
 
 static void kernel_open(struct pc *pc)
@@ -326,6 +271,7 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
 
     pc->ops = ops;
     pc->engine = engine;
+    pc->events = *events;
     interrupts_wire(pc); /* 8259A pair: 20h, a0h, 4d0h; IOAPIC: fec00000h */
     if (!ops->abilities(engine)->pit) {
         pc->pit = pit_create(pc->ports, &pc->isa[IRQ_TIMER], pc->clock); /* 40h-43h */
@@ -354,11 +300,7 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
     pc->fwcfg = fwcfg_create(pc->ports, pc->memory); /* 510h */
     if (config->debugcon && strcmp(config->debugcon, "none"))
         pc->debugcon = debug_console_create(pc->ports, config->debugcon_port, host->debugcon);
-    if (config->debug_exit)
-        pc->debug_exit = debug_exit_create(pc->ports, config->debug_exit_port, config->debug_exit_size,
-                                           events->debug_exit, events->opaque);
-    if (config->test_device)
-        testdev_wire(pc); /* e0h, 2000h, ff000000h */
+    devices_attach(pc);
     if (config->kernel)
         kernel_open(pc);
 }
@@ -419,6 +361,7 @@ void pc_reset(struct pc *pc)
     if (pc->vga)
         vga_reset(pc->vga);
     fwcfg_reset(pc->fwcfg);
+    attached_reset(pc->attached);
     describe(pc);
 }
 
@@ -443,8 +386,7 @@ void pc_start(struct pc *pc)
 void pc_destroy(struct pc *pc)
 {
     direct_close(pc->kernel);
-    testdev_destroy(pc->testdev);
-    debug_exit_destroy(pc->debug_exit);
+    attached_destroy(pc->attached);
     debug_console_destroy(pc->debugcon);
     fwcfg_destroy(pc->fwcfg);
     vga_destroy(pc->vga);

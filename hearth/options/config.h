@@ -1,6 +1,6 @@
 /*
  * What the command line asks for: plain data, filled by options_parse() and read by main and the machine. Strings
- * point into argv or into literals and live as long as the program.
+ * point into argv, into literals or into `values`.
  */
 #ifndef OPTIONS_CONFIG_H
 #define OPTIONS_CONFIG_H
@@ -12,6 +12,11 @@ enum accelerator { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT };
 enum display_kind { DISPLAY_DEFAULT, DISPLAY_TERMINAL, DISPLAY_NONE };
 
 enum { FLOPPIES = 2, IDE_DRIVES = 4, SERIALS = 2 };
+
+#define MIB (1024 * 1024ull)
+enum { RAM_DEFAULT_MIB = 128 };
+
+struct settings; /* core/settings.h */
 
 struct machine_config {
     const char *program; /* argv[0]'s last part, for messages */
@@ -43,9 +48,8 @@ struct machine_config {
     const char *debugcon; /* NULL: none */
     uint16_t debugcon_port;
 
-    bool test_device; /* -device pc-testdev */
-    bool debug_exit;
-    uint16_t debug_exit_port, debug_exit_size;
+    struct settings *devices; /* -device, as typed and in order: machine/attach.h makes them */
+    struct settings *values;  /* what strings here point into */
 
     bool no_reboot, no_shutdown, start_stopped;
     unsigned log_mask;

@@ -3,9 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/settings.h"
 #include "options/options.h"
-
-enum { MIB = 1024 * 1024 };
 
 static void sizes_are_read_as_qemu_does(void **state)
 {
@@ -56,24 +55,31 @@ static void the_documents_lines_are_understood(void **state)
     assert_string_equal(config.ide[0].path, "ubuntu1604.img");
     assert_string_equal(config.ide[2].path, "ubuntu-16.04.iso");
     assert_true(config.ide[2].cdrom);
-    free((char *)config.boot_order);
+    options_free(&config);
     PARSE(config, "ubuntu1604.img", "-monitor", "stdio");
     assert_string_equal(config.ide[0].path, "ubuntu1604.img");
     assert_string_equal(config.monitor, "stdio");
     assert_int_equal(config.ram_size, 128ull * MIB);
+    options_free(&config);
 }
 
-static void the_debug_exit_port_is_where_it_was_asked_for(void **state)
+static void devices_keep_their_settings(void **state)
 {
     (void)state;
     struct machine_config config;
-    PARSE(config, "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-accel", "tcg", "--no-reboot", "-S");
-    assert_true(config.debug_exit);
-    assert_int_equal(config.debug_exit_port, 0xf4);
-    assert_int_equal(config.debug_exit_size, 4);
+    PARSE(config, "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-accel", "tcg", "--no-reboot", "-S",
+          "-device", "pc-testdev");
+    struct settings *device = config.devices;
+    assert_string_equal(settings_text(device, "driver", ""), "isa-debug-exit");
+    assert_int_equal(settings_number(device, "iobase", 0, 0xffff), 0xf4);
+    assert_string_equal(
+        settings_error(device),
+        "-device isa-debug-exit,iobase=0xf4,iosize=0x04: Property 'isa-debug-exit.iosize' not found");
+    assert_string_equal(settings_text(settings_next(device), "driver", ""), "pc-testdev");
     assert_int_equal(config.accelerator, ACCEL_SOFT);
     assert_true(config.no_reboot);
     assert_true(config.start_stopped);
+    options_free(&config);
 }
 
 static void ram_is_rounded_up_to_8_kib(void **state)
@@ -82,10 +88,13 @@ static void ram_is_rounded_up_to_8_kib(void **state)
     struct machine_config config;
     PARSE(config, "-m", "1048577b");
     assert_int_equal(config.ram_size, 1048576 + 8192);
+    options_free(&config);
     PARSE(config, "-m", "0");
     assert_int_equal(config.ram_size, 128ull * MIB);
+    options_free(&config);
     PARSE(config, "-m", "size=1G");
     assert_int_equal(config.ram_size, 1024ull * MIB);
+    options_free(&config);
 }
 
 static void every_option_is_in_the_help(void **state)
@@ -109,10 +118,8 @@ static void every_option_is_in_the_help(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes_are_read_as_qemu_does),
-        cmocka_unit_test(the_documents_lines_are_understood),
-        cmocka_unit_test(the_debug_exit_port_is_where_it_was_asked_for),
-        cmocka_unit_test(ram_is_rounded_up_to_8_kib),
+        cmocka_unit_test(sizes_are_read_as_qemu_does), cmocka_unit_test(the_documents_lines_are_understood),
+        cmocka_unit_test(devices_keep_their_settings), cmocka_unit_test(ram_is_rounded_up_to_8_kib),
         cmocka_unit_test(every_option_is_in_the_help),
     };
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);

@@ -1,4 +1,4 @@
-#include "options/options.h"
+#include "core/settings.h"
 
 #include <ctype.h>
 #include <stdlib.h>

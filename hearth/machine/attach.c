@@ -1,0 +1,133 @@
+#include "machine/attach.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "devices/debug.h"
+#include "devices/testdev.h"
+#include "machine/pc-parts.h"
+
+struct attached {
+    const struct driver *driver;
+    struct settings *settings;
+    void *device;
+    struct attached *next;
+};
+
+/* ---- drivers */
+
+static void *debug_exit_attach(struct pc *pc, struct settings *settings)
+{
+    uint64_t base = settings_number(settings, "iobase", 0x501, UINT16_MAX);
+    uint64_t size = settings_number(settings, "iosize", 2, 8);
+
+    if (!size || base + size > PORTS)
+        settings_refuse(settings, "iosize is from 1 to 8 and iobase + iosize at most 0x10000");
+    else if (!bus_is_free(pc->ports, base, size))
+        settings_refuse(settings, "another part has ports from %#llx on; choose another iobase",
+                        (unsigned long long)base);
+    if (settings_error(settings))
+        return NULL;
+    return debug_exit_create(pc->ports, base, size, pc->events.debug_exit, pc->events.opaque);
+}
+
+static void debug_exit_detach(void *device)
+{
+    debug_exit_destroy(device);
+}
+
+/* The 24 inputs of an IOAPIC; without one the 16 of the 8259As. */
+static void *testdev_attach(struct pc *pc, struct settings *settings)
+{
+    struct irq_line lines[TESTDEV_LINES] = {0};
+
+    if (settings_error(settings))
+        return NULL;
+    for (int i = 0; i < TESTDEV_LINES; i++)
+        lines[i] = pc_gsi(pc, i);
+    return testdev_create(pc->ports, pc->mmio, lines);
+}
+
+static void testdev_detach(void *device)
+{
+    testdev_destroy(device);
+}
+
+static const struct driver drivers[] = {
+    {"isa-debug-exit", "ISA", "ports from iobase=, iosize= of them: writing v ends hearth with status 2v+1",
+     debug_exit_attach, NULL, debug_exit_detach},
+    {"pc-testdev", "ISA", "ports that test programs drive interrupts with", testdev_attach, NULL,
+     testdev_detach},
+};
+enum { DRIVERS = sizeof(drivers) / sizeof(drivers[0]) };
+
+void drivers_print(FILE *out)
+{
+    for (unsigned i = 0; i < DRIVERS; i++)
+        fprintf(out, "name \"%s\", bus %s, desc \"%s\"\n", drivers[i].name, drivers[i].bus, drivers[i].help);
+}
+
+static const struct driver *driver_named(const char *name)
+{
+    for (unsigned i = 0; i < DRIVERS; i++)
+        if (!strcmp(drivers[i].name, name))
+            return &drivers[i];
+    return NULL;
+}
+
+/* ---- devices */
+
+static const char *refused(struct settings *settings)
+{
+    const char *error = settings_error(settings);
+    return error ? error : "out of memory";
+}
+
+const char *attach(struct pc *pc, struct attached **list, struct settings *settings)
+{
+    const char *name = settings_text(settings, "driver", NULL);
+    const struct driver *driver = name ? driver_named(name) : NULL;
+    struct attached *attached;
+    void *device;
+
+    settings_text(settings, "id", NULL);
+    if (!name)
+        settings_refuse(settings, "Parameter 'driver' is missing");
+    else if (!driver)
+        settings_refuse(settings, "'%s' is not a valid device model name; `-device help` lists them", name);
+    if (!driver)
+        return refused(settings);
+    device = driver->create(pc, settings);
+    if (!device)
+        return refused(settings);
+    attached = allocate(sizeof(*attached));
+    *attached = (struct attached){driver, settings, device, *list};
+    *list = attached;
+    return NULL;
+}
+
+void attached_reset(const struct attached *list)
+{
+    for (; list; list = list->next)
+        if (list->driver->reset)
+            list->driver->reset(list->device);
+}
+
+void attached_destroy(struct attached *list)
+{
+    for (struct attached *next; list; list = next) {
+        next = list->next;
+        list->driver->destroy(list->device);
+        free(list);
+    }
+}
+
+void *attached_find(const struct attached *list, const char *driver, const char *id)
+{
+    for (; list; list = list->next)
+        if (!strcmp(list->driver->name, driver) &&
+            (!id || !strcmp(settings_text(list->settings, "id", ""), id)))
+            return list->device;
+    return NULL;
+}

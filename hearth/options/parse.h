@@ -1,0 +1,35 @@
+/*
+ * Between the option table and the functions that read the values: parse-machine.c, parse-boot.c, parse-view.c, parse-devices.c.
+ */
+#ifndef OPTIONS_PARSE_H
+#define OPTIONS_PARSE_H
+
+#include "core/settings.h"
+#include "options/config.h"
+
+struct context {
+    struct machine_config *config;
+    const char *option; /* with its dash, as typed */
+    const char *value;  /* NULL: the option takes none */
+};
+
+/* Ends the program with "OPTION VALUE: text". */
+_Noreturn void refuse(const struct context *context, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The value taken apart. The texts in it live as long as the config. */
+struct settings *value_parse(const struct context *context, const char *first);
+/* Ends the program if the settings are not in order. */
+void value_done(struct settings *settings);
+
+typedef void parse_function(const struct context *context);
+
+parse_function parse_memory, parse_cpus, parse_accelerator, parse_enable_kvm, parse_machine, parse_name,
+    parse_nodefaults, parse_no_reboot, parse_no_shutdown, parse_start_stopped, parse_log, parse_log_file;
+parse_function parse_fd, parse_hd, parse_cdrom, parse_boot, parse_bios, parse_kernel, parse_initrd,
+    parse_append;
+parse_function parse_display, parse_nographic, parse_vga, parse_serial, parse_monitor, parse_debugcon,
+    parse_global;
+parse_function parse_device;
+
+#endif
