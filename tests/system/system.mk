@@ -10,3 +10,9 @@ $(BUILD)/direct-guest.elf: tests/system/direct_guest.asm
 	@mkdir -p $(@D)
 	nasm -f elf32 -o $(BUILD)/direct-guest.o $<
 	$(LD) -m elf_i386 -n -Ttext 0x100000 -e start -o $@ $(BUILD)/direct-guest.o
+
+unit: $(BUILD)/remote-guest.img
+$(BUILD)/remote-guest.img: tests/system/remote_guest.asm
+	@mkdir -p $(@D)
+	nasm -f bin -Werror -o $@ $<
+	truncate -s 1474560 $@
