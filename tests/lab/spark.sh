@@ -34,6 +34,19 @@ await() {
     ok "$3"
 }
 
+# ask COMMAND TEXT...: over the serial line; each text has to come in the answer, which ends with a prompt.
+ask() {
+    prompts=$((prompts + 1))
+    lines=$(wc -l <"$folder/out")
+    printf '%s\r' "$1" >&3
+    await "$prompts" 'spark> ' "$1"
+    tail -n "+$lines" "$folder/out" >"$folder/answer"
+    shift
+    for text; do
+        grep -a -q "$text" "$folder/answer" || fail "the answer has no '$text'"
+    done
+}
+
 # What the kernel's counters say of the VM that is running.
 count() {
     line=
@@ -44,6 +57,7 @@ count() {
 }
 
 mkfifo "$folder/in"
+: >"$folder/out"
 /build/hearth -display none -serial mon:stdio "$@" <"$folder/in" >"$folder/out" 2>"$folder/err" &
 pid=$!
 exec 3>"$folder/in"
@@ -53,6 +67,11 @@ count "at the prompt"
 printf 'free\r' >&3
 await 2 'spark> ' "a command over the serial line"
 await 1 'below 4 GB' "and its answer"
+prompts=2
+ask cpuinfo 'topology from leaf' ' 0 *0 *0 *0 *0'
+ask e820 'records from INT 15h' '0000000000100000 .* 1 RAM'
+ask gdt '0008 *00000000 FFFFFFFF 0 *32-bit code' '0010 *00000000 FFFFFFFF 0 *32-bit data'
+ask 'pages 30400' 'CR3 = 00100000' 'table *48: 0003' 'physical address 00030400'
 printf '\001c' >&3
 await 1 '(qemu)' "the monitor"
 printf 'sendkey f\rsendkey r\rsendkey e\rsendkey e\rsendkey ret\r' >&3
@@ -60,8 +79,9 @@ await 2 'below 4 GB' "keys of the keyboard arrive"
 printf 'info registers\rinfo pic\rstop\rinfo status\rcont\rscreentext\r' >&3
 await 1 'paused' "stop and cont"
 await 3 'below 4 GB' "the screen shows it"
+prompts=$(grep -a -c 'spark> ' "$folder/out")
 printf 'system_reset\r\001c' >&3
-await 5 'spark> ' "boots again after a reset"
+await $((prompts + 1)) 'spark> ' "boots again after a reset"
 printf 'poweroff\r' >&3
 wait "$pid"
 status=$?

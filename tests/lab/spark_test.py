@@ -30,7 +30,7 @@ def files():
 
 
 def boots(name, arguments):
-    return lab.Test(name, f"sh /spark.sh {arguments}", 200)
+    return lab.Test(name, f"sh /spark.sh {arguments}", 400)
 
 
 TESTS = [
