@@ -1,7 +1,7 @@
 /*
  * The store of decoded blocks: finding, building, and dropping what was overwritten.
  *
- * What it leaves out: sharing between CPUs. Source for self-modifying code: SDM volume 3A, 8.1.3 and 11.6 (a store is seen by the
+ * Source for self-modifying code: SDM volume 3A, 8.1.3 and 11.6 (a store is seen by the
  * very next instruction of the same CPU, as on every Pentium and later); for fetches: volume 3A, 5.3 and 4.7.
  */
 #include <stdlib.h>
@@ -11,27 +11,37 @@
 #include "cpu/disassemble.h"
 #include "cpu/soft/dispatch.h"
 
-bool code_create(struct code *code)
+struct code *code_create(unsigned cpus)
 {
-    code->marks = calloc(CODE_MARKED_PAGES, 1);
-    code->arena = malloc(CODE_ARENA);
+    struct code *code = calloc(1, sizeof(*code));
+    size_t share = CODE_ARENAS_MOST / cpus;
+
+    if (!code)
+        return NULL;
     pthread_mutex_init(&code->post_lock, NULL);
+    code->arena_size = share > CODE_ARENA ? CODE_ARENA : share < CODE_ARENA_LEAST ? CODE_ARENA_LEAST : share;
+    code->arena = malloc(code->arena_size);
     code->room = malloc(sizeof(struct block) + (BLOCK_OPERATIONS + 1) * sizeof(struct op));
-    return code->marks && code->arena && code->room;
+    if (code->arena && code->room)
+        return code;
+    code_destroy(code);
+    return NULL;
 }
 
 void code_destroy(struct code *code)
 {
+    if (!code)
+        return;
     for (unsigned i = 0; i < CODE_PAGE_BUCKETS; i++) {
         for (struct code_page *page = code->pages[i], *next; page; page = next) {
             next = page->next;
             free(page);
         }
     }
-    free((void *)code->marks);
     free(code->arena);
     free(code->room);
     pthread_mutex_destroy(&code->post_lock);
+    free(code);
 }
 
 /* ---- pages ---- */
@@ -45,52 +55,35 @@ static struct code_page **page_slot(struct code *code, uint64_t physical)
     return slot;
 }
 
-static bool page_marked(const struct code *code, uint64_t physical)
-{
-    uint64_t number = physical >> PAGE_SHIFT;
-
-    return number >= CODE_MARKED_PAGES || atomic_load(&code->marks[number]);
-}
-
-static void page_mark(struct code *code, uint64_t physical, bool mark)
-{
-    uint64_t number = physical >> PAGE_SHIFT;
-
-    if (number < CODE_MARKED_PAGES)
-        atomic_store(&code->marks[number], mark);
-}
-
 /*
  * Marks the page before its bytes are read for decoding: a DMA that writes them later sees the mark, one that wrote
  * them earlier is seen by the decoder.
  */
 static struct code_page *page_watch(struct cpu *cpu, uint64_t physical)
 {
-    struct code *code = &cpu->soft->code;
-    struct code_page **slot = page_slot(code, physical), *page = *slot;
+    struct code_page **slot = page_slot(cpu->code, physical), *page = *slot;
 
     if (page)
         return page;
     page = allocate(sizeof(*page));
     page->page = physical & PAGE_MASK;
     *slot = page;
-    page_mark(code, physical, true);
-    tlb_protect_page(cpu, page->page);
+    marks_watch(cpu, page->page);
     return page;
 }
 
-static void page_release(struct code *code, struct code_page **slot)
+static void page_release(struct cpu *cpu, struct code_page **slot)
 {
     struct code_page *page = *slot;
 
-    page_mark(code, page->page, false);
+    marks_release(cpu, page->page);
     *slot = page->next;
     free(page);
 }
 
-bool code_in_page(struct soft *soft, uint64_t physical)
+bool code_in_page(const struct soft *soft, uint64_t physical)
 {
-    return page_marked(&soft->code, physical) && *page_slot(&soft->code, physical);
+    return atomic_load(&mark_at(&soft->marks, physical)->watchers) != 0;
 }
 
 /* ---- blocks and their bytes ---- */
@@ -115,26 +108,21 @@ static bool block_part(const struct block *block, uint64_t page, unsigned *from,
     return block->crosses && block->second_page == page;
 }
 
-static uint64_t lines_between(unsigned from, unsigned to)
-{
-    unsigned first = from >> CODE_LINE_SHIFT, last = (to - 1) >> CODE_LINE_SHIFT;
-
-    return (~0ull << first) & (~0ull >> (63 - last));
-}
-
 static struct block **page_link(struct block *block, uint64_t page)
 {
     return &block->page_next[(block->physical & PAGE_MASK) != page];
 }
 
-static void page_add_block(struct code_page *page, struct block *block)
+static void page_add_block(struct cpu *cpu, struct code_page *page, struct block *block)
 {
     unsigned from, to;
 
     *page_link(block, page->page) = page->blocks;
     page->blocks = block;
-    if (block_part(block, page->page, &from, &to) && to > from)
-        page->lines |= lines_between(from, to);
+    if (!block_part(block, page->page, &from, &to) || to <= from)
+        return;
+    page->lines |= mark_lines(from, to);
+    marks_add_lines(&cpu->soft->marks, page->page, mark_lines(from, to));
 }
 
 static void page_remove_block(struct code *code, uint64_t address, const struct block *block)
@@ -194,43 +182,56 @@ static void drop_in_page(struct code *code, struct code_page **slot, unsigned fr
 }
 
 /* Only between blocks: a page without blocks is watched no longer. */
-static void drop_range(struct code *code, uint64_t base, uint64_t size)
+static void drop_range(struct cpu *cpu, uint64_t base, uint64_t size)
 {
     for (unsigned i = 0; i < CODE_PAGE_BUCKETS; i++) {
-        for (struct code_page **slot = &code->pages[i]; *slot;) {
+        for (struct code_page **slot = &cpu->code->pages[i]; *slot;) {
             struct code_page *page = *slot;
 
             if (page->page + PAGE_SIZE > base && page->page < base + size)
-                drop_in_page(code, slot, base > page->page ? base - page->page : 0,
+                drop_in_page(cpu->code, slot, base > page->page ? base - page->page : 0,
                              base + size < page->page + PAGE_SIZE ? base + size - page->page : PAGE_SIZE);
             if (!page->blocks)
-                page_release(code, slot);
+                page_release(cpu, slot);
             else
                 slot = &page->next;
         }
     }
 }
 
+/* Bytes within a page, by whomever: the blocks of this CPU that they belong to. */
+static void drop_own(struct cpu *cpu, uint64_t physical, unsigned size)
+{
+    struct code_page **slot = page_slot(cpu->code, physical);
+    unsigned from = physical & ~PAGE_MASK;
+
+    if (!*slot || !((*slot)->lines & mark_lines(from, from + size)))
+        return;
+    drop_in_page(cpu->code, slot, from, from + size);
+    if (!(*slot)->blocks)
+        page_release(cpu, slot);
+}
+
+static void post_others(struct cpu *cpu, uint64_t base, uint64_t size);
+
 void code_written(struct cpu *cpu, uint64_t physical, unsigned size)
 {
-    struct code *code = &cpu->soft->code;
     unsigned from = physical & ~PAGE_MASK, here = from + size <= PAGE_SIZE ? size : PAGE_SIZE - from;
-    struct code_page **slot = page_slot(code, physical);
 
-    if (*slot && ((*slot)->lines & lines_between(from, from + here))) {
-        drop_in_page(code, slot, from, from + here);
-        if (!(*slot)->blocks)
-            page_release(code, slot);
-    }
+    drop_own(cpu, physical, here);
+    if (atomic_load(&mark_at(&cpu->soft->marks, physical)->lines) & mark_lines(from, from + here))
+        post_others(cpu, physical, here);
     if (here < size)
         code_written(cpu, physical + here, size - here);
 }
 
-void code_drop_all(struct code *code)
+void code_drop_all(struct cpu *cpu)
 {
+    struct code *code = cpu->code;
+
     for (unsigned i = 0; i < CODE_PAGE_BUCKETS; i++)
         while (code->pages[i])
-            page_release(code, &code->pages[i]);
+            page_release(cpu, &code->pages[i]);
     memset(code->hash, 0, sizeof(code->hash));
     code->arena_used = 0;
     code->link_from = NULL;
@@ -238,17 +239,10 @@ void code_drop_all(struct code *code)
 
 /* ---- other threads ---- */
 
-void code_post(struct soft *soft, uint64_t base, uint64_t size, bool map)
+static void post(struct cpu *cpu, uint64_t base, uint64_t size, bool map)
 {
-    struct code *code = &soft->code;
-    bool wanted = map;
+    struct code *code = cpu->code;
 
-    if (size == 0)
-        return;
-    for (uint64_t page = base & PAGE_MASK; !wanted && page < base + size; page += PAGE_SIZE)
-        wanted = page_marked(code, page);
-    if (!wanted)
-        return;
     pthread_mutex_lock(&code->post_lock);
     code->post_map |= map;
     if (code->posts == CODE_POSTS)
@@ -258,15 +252,47 @@ void code_post(struct soft *soft, uint64_t base, uint64_t size, bool map)
         code->post[code->posts++].size = size;
     }
     pthread_mutex_unlock(&code->post_lock);
-    for (unsigned i = 0; i < soft->machine.cpus; i++) {
-        atomic_store(&soft->cpus[i]->code_stale, true);
-        atomic_store(&soft->cpus[i]->attention, 1);
+    atomic_store(&cpu->code_stale, true);
+    atomic_store(&cpu->attention, 1);
+}
+
+static void post_others(struct cpu *cpu, uint64_t base, uint64_t size)
+{
+    struct soft *soft = cpu->soft;
+
+    for (unsigned i = 0; i < soft->machine.cpus; i++)
+        if (soft->cpus[i] != cpu)
+            post(soft->cpus[i], base, size, false);
+}
+
+void code_post(struct soft *soft, uint64_t base, uint64_t size, bool map)
+{
+    bool wanted = map;
+
+    if (size == 0)
+        return;
+    for (uint64_t page = base & PAGE_MASK; !wanted && page < base + size; page += PAGE_SIZE)
+        wanted = code_in_page(soft, page);
+    for (unsigned i = 0; wanted && i < soft->machine.cpus; i++)
+        post(soft->cpus[i], base, size, map);
+}
+
+static void post_take(struct cpu *cpu, uint64_t base, uint64_t size)
+{
+    uint64_t here = PAGE_SIZE - (base & ~PAGE_MASK);
+
+    if (size > PAGE_SIZE) {
+        drop_range(cpu, base, size);
+        return;
     }
+    drop_own(cpu, base, size < here ? size : here);
+    if (size > here)
+        drop_own(cpu, base + here, size - here);
 }
 
 void code_take_posts(struct cpu *cpu)
 {
-    struct code *code = &cpu->soft->code;
+    struct code *code = cpu->code;
 
     if (!atomic_exchange(&cpu->code_stale, false))
         return;
@@ -274,15 +300,9 @@ void code_take_posts(struct cpu *cpu)
     if (code->post_map)
         tlb_flush(cpu, true);
     if (code->post_all)
-        code_drop_all(code);
-    for (unsigned i = 0; i < code->posts && !code->post_all; i++) {
-        bool small = code->post[i].size <= PAGE_SIZE;
-
-        if (small)
-            code_written(cpu, code->post[i].base, code->post[i].size);
-        else
-            drop_range(code, code->post[i].base, code->post[i].size);
-    }
+        code_drop_all(cpu);
+    for (unsigned i = 0; i < code->posts && !code->post_all; i++)
+        post_take(cpu, code->post[i].base, code->post[i].size);
     code->posts = 0;
     code->post_all = code->post_map = false;
     pthread_mutex_unlock(&code->post_lock);
@@ -395,21 +415,21 @@ static cold void block_log(struct cpu *cpu, const struct block *block)
 
 static struct block *block_keep(struct cpu *cpu, const struct block *built)
 {
-    struct code *code = &cpu->soft->code;
+    struct code *code = cpu->code;
     size_t size = sizeof(*built) + (built->count + 1) * sizeof(struct op);
     struct block **head = &code->hash[code_hash(built->physical, built->mode)];
     struct block *block;
 
-    if (code->arena_used + size > CODE_ARENA)
-        code_drop_all(code);
+    if (code->arena_used + size > code->arena_size)
+        code_drop_all(cpu);
     block = (struct block *)(code->arena + code->arena_used);
     code->arena_used += size;
     memcpy(block, built, size);
     block->hash_next = *head;
     *head = block;
-    page_add_block(page_watch(cpu, block->physical), block);
+    page_add_block(cpu, page_watch(cpu, block->physical), block);
     if (block->crosses)
-        page_add_block(page_watch(cpu, block->second_page), block);
+        page_add_block(cpu, page_watch(cpu, block->second_page), block);
     return block;
 }
 
@@ -422,7 +442,7 @@ static struct block *block_look(struct cpu *cpu, uint32_t mode)
 
     if (entry->execute_tag != tlb_tag(cpu, linear, 1))
         return NULL;
-    block = cpu->soft->code.hash[code_hash(physical, mode)];
+    block = cpu->code->hash[code_hash(physical, mode)];
     while (block && (block->physical != physical || block->mode != mode))
         block = block->hash_next;
     return block;
@@ -441,7 +461,7 @@ static bool second_page_stands(struct cpu *cpu, const struct block *block)
 
 struct block *code_find(struct cpu *cpu, bool single)
 {
-    struct code *code = &cpu->soft->code;
+    struct code *code = cpu->code;
     uint32_t mode = cpu->mode | (single ? MODE_SINGLE : 0);
     struct block **from = code->link_from;
     struct block *block = block_look(cpu, mode);
@@ -505,6 +525,6 @@ const struct op *leave_branch(struct cpu *cpu, const struct op *op, enum block_l
     if (link != LINK_FALL && (rip >= cpu->code_end || !canonical(rip)))
         branch_outside(cpu, op, rip);
     if (link != LINK_NONE && cpu->block->physical != UINT64_MAX && !(cpu->block->mode & MODE_SINGLE))
-        cpu->soft->code.link_from = &cpu->block->link[link];
+        cpu->code->link_from = &cpu->block->link[link];
     return leave_at(cpu, op, rip, 1);
 }

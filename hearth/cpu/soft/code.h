@@ -1,9 +1,10 @@
 /*
- * The store of decoded blocks.
+ * The store of decoded blocks: each CPU has one, which only its own thread touches.
  *
  * A block is keyed by its physical address and mode, so it survives CR3 loads and serves every mapping of its page.
- * Pages that hold code are marked; writes to them come to code_written(), which drops the blocks whose bytes changed
- * by turning their operations into ones that leave to the run loop: whoever still jumps there finds out.
+ * Pages that hold code are marked (marks.h); writes to them come to code_written(), which drops the blocks whose bytes
+ * changed by turning their operations into ones that leave to the run loop: whoever still jumps there finds out. Other
+ * CPUs, and what DMA changed, are told by a post, which they take between blocks.
  */
 #ifndef SOFT_CODE_H
 #define SOFT_CODE_H
@@ -14,13 +15,13 @@
 
 enum {
     BLOCK_OPERATIONS = 32, /* most instructions in a block */
-    CODE_LINE_SHIFT = 6,   /* what is written is tracked in lines of 64 bytes: 64 of them in a page */
     CODE_HASH_BITS = 14,   /* blocks */
     CODE_PAGE_BUCKETS = 4096,
-    CODE_ARENA = 32 << 20,       /* bytes of blocks; when full all are dropped */
-    CODE_MARKED_PAGES = 1 << 20, /* pages below 4 GiB have a byte each that says whether they hold code */
-    CODE_POSTS = 32,             /* ranges that other threads can post before everything is dropped instead */
-    INSTRUCTION_BYTES = 15,      /* longest instruction */
+    CODE_ARENA = 32 << 20,        /* bytes of blocks; when full all are dropped */
+    CODE_ARENA_LEAST = 4 << 20,   /* ... and with many CPUs */
+    CODE_ARENAS_MOST = 256 << 20, /* bytes for all CPUs together, as far as the least allows */
+    CODE_POSTS = 32,        /* ranges that other threads can post before everything is dropped instead */
+    INSTRUCTION_BYTES = 15, /* longest instruction */
 };
 
 struct code_page {
@@ -33,9 +34,8 @@ struct code_page {
 struct code {
     struct block *hash[1 << CODE_HASH_BITS];
     struct code_page *pages[CODE_PAGE_BUCKETS];
-    _Atomic uint8_t *marks;
     uint8_t *arena;
-    size_t arena_used;
+    size_t arena_size, arena_used;
     struct block *room;       /* for building, and for code that cannot be kept: space for the longest */
     struct block **link_from; /* where the block that is found next may be linked from; NULL: nowhere */
 
@@ -48,14 +48,15 @@ struct code {
     bool post_all, post_map; /* too many to remember; the map changed, so the TLBs go too */
 };
 
-bool code_create(struct code *code);
-void code_destroy(struct code *code);
-void code_drop_all(struct code *code);
+/* NULL if there is no memory. `cpus`: how many there are to share it. */
+struct code *code_create(unsigned cpus);
+void code_destroy(struct code *code); /* NULL is harmless */
+void code_drop_all(struct cpu *cpu);
 
 /* The block at cpu->rip (exact), decoded if need be; raises #GP and #PF of the fetch. `single`: one instruction. */
 struct block *code_find(struct cpu *cpu, bool single);
 
-/* Any thread: bytes or the map changed. The second half runs on the CPU's thread between blocks. */
+/* Any thread: bytes or the map changed; all CPUs are told. The second half runs on the CPU's thread between blocks. */
 void code_post(struct soft *soft, uint64_t base, uint64_t size, bool map);
 void code_take_posts(struct cpu *cpu);
 

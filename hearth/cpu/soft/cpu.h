@@ -41,6 +41,7 @@
 
 struct op;
 struct block;
+struct code;
 
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE };
 
@@ -110,6 +111,7 @@ struct cpu {
     uint64_t gigabyte;       /* always 1 << 30: an index that helps displacements out of their 32 bits */
     const struct op *op;     /* the instruction under way, for fault() and RIP; NULL: cpu->rip is exact */
     struct block *block;     /* the block under way */
+    struct code *code;       /* this CPU's store of blocks: code.h */
     struct lazy_flags lazy;
     uint64_t rflags; /* all but the arithmetic flags when lazy.kind says so: read with flags_get() */
     uint64_t rip;    /* exact outside blocks; inside a block: block start + op offset */
@@ -175,7 +177,7 @@ struct cpu {
     _Atomic bool init;              /* INIT came */
     _Atomic int startup;            /* the vector of the start-up IPI that came, or NO_STARTUP */
     bool dormant;                   /* an application processor that waits for a start-up IPI */
-    _Atomic bool code_stale;        /* memory_write() hit decoded code: soft->stale holds where */
+    _Atomic bool code_stale;        /* decoded code was overwritten by somebody else: code->post has where */
 
     uint64_t instructions; /* retired, counted a block at a time */
     unsigned index;
@@ -260,7 +262,8 @@ void tlb_flush(struct cpu *cpu, bool global_too);
 /* Empties both TLBs for good and picks cpu->tlb: at creation, reset and set_state. */
 void tlb_reset(struct cpu *cpu);
 void tlb_flush_page(struct cpu *cpu, uint64_t linear); /* INVLPG */
-/* Withdraws fast writes to a physical page that now holds decoded code (every entry that maps it). */
+/* Withdraws fast writes to a physical page that now holds decoded code, and to those that share its mark (every entry
+ * that maps them). */
 void tlb_protect_page(struct cpu *cpu, uint64_t physical);
 /* PAE paging: takes the four page directory pointers that CR3 leads to; false: a reserved bit is set, nothing is changed. */
 bool paging_load_pointers(struct cpu *cpu, uint64_t cr3);
@@ -277,10 +280,10 @@ void slow_store(struct cpu *cpu, uint64_t linear, unsigned size, uint64_t value,
 
 /* ---- code.c: told by paging.c and the engine ---- */
 
-/* Does this physical page hold decoded code? Then a write must come through code_written(). */
-bool code_in_page(struct soft *soft, uint64_t physical);
+/* Does this physical page hold decoded code of any CPU? Then a write must come through code_written(). */
+bool code_in_page(const struct soft *soft, uint64_t physical);
 /* Bytes of guest memory were changed by this CPU: drops the blocks they belong to; if the block under way is among
- * them, it ends after this instruction. */
+ * them, it ends after this instruction. Other CPUs get a post where they may have decoded them too. */
 void code_written(struct cpu *cpu, uint64_t physical, unsigned size);
 
 /* ---- segments.c ---- */

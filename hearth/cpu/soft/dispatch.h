@@ -99,7 +99,7 @@ always const struct op *chain_indirect(struct cpu *cpu, const struct op *op, uin
 
     if (unlikely(entry->execute_tag != tlb_tag(cpu, linear, 1)))
         return leave_branch(cpu, op, LINK_NONE, rip);
-    next = cpu->soft->code.hash[code_hash(physical, mode)];
+    next = cpu->code->hash[code_hash(physical, mode)];
     while (next && (next->physical != physical || next->mode != mode))
         next = next->hash_next;
     if (likely(next && !next->crosses && !atomic_load_explicit(&cpu->attention, memory_order_relaxed)) &&

@@ -35,7 +35,7 @@ const struct op *op_continue(struct cpu *cpu, const struct op *op)
         (likely(op->mask & (1u << LINK_FALL)) || block_is_at(cpu, next, rip)))
         return enter(cpu, next, rip);
     if (cpu->block->physical != UINT64_MAX && !(cpu->block->mode & MODE_SINGLE))
-        cpu->soft->code.link_from = &cpu->block->link[LINK_FALL];
+        cpu->code->link_from = &cpu->block->link[LINK_FALL];
     return leave_at(cpu, op, rip, 0);
 }
 

@@ -14,6 +14,7 @@
 #include "cpu/soft/access.h"
 #include "cpu/soft/features.h"
 #include "cpu/soft/lapic.h"
+#include "cpu/soft/marks.h"
 
 enum entry_bits {
     ENTRY_PRESENT = 1 << 0,
@@ -349,7 +350,7 @@ void tlb_protect_page(struct cpu *cpu, uint64_t physical)
 {
     for (int user = 0; user < 2; user++)
         for (int i = 0; i < TLB_SIZE; i++)
-            if (cpu->tlbs[user][i].physical == (physical & PAGE_MASK))
+            if (((cpu->tlbs[user][i].physical ^ physical) & MARKS_ALIKE) == 0)
                 cpu->tlbs[user][i].write_tag = TLB_NEVER;
 }
 

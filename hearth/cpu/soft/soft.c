@@ -100,7 +100,7 @@ static bool attend(struct cpu *cpu, enum run_result *result)
 {
     atomic_store(&cpu->attention, 0);
     sse_settle(cpu);
-    cpu->soft->code.link_from = NULL;
+    cpu->code->link_from = NULL;
     if (cpu->shutdown) {
         *result = RUN_SHUTDOWN;
         return true;
@@ -158,7 +158,7 @@ static void fault_take(struct cpu *cpu)
     if (cpu->op)
         cpu->instructions -= cpu->block->count - (unsigned)(cpu->op - cpu->block->ops);
     cpu->op = NULL;
-    cpu->soft->code.link_from = NULL;
+    cpu->code->link_from = NULL;
     exception_deliver(cpu);
     segments_changed(cpu);
     atomic_store(&cpu->attention, 1);
@@ -445,6 +445,7 @@ static struct vcpu *soft_vcpu(struct engine *engine, unsigned index)
 static void cpu_destroy(struct cpu *cpu)
 {
     lapic_destroy(cpu->lapic);
+    code_destroy(cpu->code);
     free(cpu);
 }
 
@@ -456,6 +457,7 @@ static struct cpu *cpu_create(struct soft *soft, unsigned index)
     cpu->machine = &soft->machine;
     cpu->index = index;
     cpu->gigabyte = 1 << 30;
+    cpu->code = code_create(soft->machine.cpus);
     cpu->lapic = lapic_create(&(struct lapic_wiring){
         .clock = soft->machine.clock,
         .tsc_offset = &cpu->tsc_offset,
@@ -477,13 +479,23 @@ static void soft_destroy(struct engine *engine)
     struct soft *soft = soft_of(engine);
 
     memory_listen(soft->machine.memory, NULL);
-    for (unsigned i = 0; soft->cpus && i < soft->machine.cpus; i++)
+    for (unsigned i = 0; i < soft->machine.cpus && soft->cpus[i]; i++)
         cpu_destroy(soft->cpus[i]);
     free(soft->cpus);
-    code_destroy(&soft->code);
+    marks_destroy(&soft->marks);
     pthread_mutex_destroy(&soft->wait_lock);
     pthread_cond_destroy(&soft->wait);
     free(soft);
+}
+
+static bool cpus_create(struct soft *soft)
+{
+    for (unsigned i = 0; i < soft->machine.cpus; i++) {
+        soft->cpus[i] = cpu_create(soft, i);
+        if (!soft->cpus[i]->code)
+            return false;
+    }
+    return true;
 }
 
 static struct engine *soft_create(const struct engine_machine *machine, char *error, size_t error_size)
@@ -495,16 +507,12 @@ static struct engine *soft_create(const struct engine_machine *machine, char *er
     soft->abilities.lapic = true;
     pthread_mutex_init(&soft->wait_lock, NULL);
     pthread_cond_init(&soft->wait, NULL);
-    if (!code_create(&soft->code)) {
-        soft->machine.cpus = 0;
+    soft->cpus = allocate(machine->cpus * sizeof(struct cpu *));
+    if (!marks_create(&soft->marks) || !cpus_create(soft)) {
         soft_destroy((struct engine *)soft);
-        snprintf(error, error_size, "no memory for the software CPU's %d MiB of decoded code",
-                 CODE_ARENA >> 20);
+        snprintf(error, error_size, "no memory for the software CPU's decoded code");
         return NULL;
     }
-    soft->cpus = allocate(machine->cpus * sizeof(struct cpu *));
-    for (unsigned i = 0; i < machine->cpus; i++)
-        soft->cpus[i] = cpu_create(soft, i);
     soft->listener = (struct memory_listener){soft, map_changed, memory_written};
     memory_listen(machine->memory, &soft->listener);
     return (struct engine *)soft;

@@ -7,12 +7,13 @@
 #include <pthread.h>
 
 #include "cpu/soft/code.h"
+#include "cpu/soft/marks.h"
 
 struct soft {
     struct engine_machine machine;
     struct engine_abilities abilities;
     struct memory_listener listener;
-    struct code code;
+    struct marks marks;
     struct cpu **cpus; /* machine.cpus of them */
     /* HLT waits here for an interrupt, an NMI or a kick. */
     pthread_mutex_t wait_lock;
