@@ -24,7 +24,7 @@ has = $(shell printf '$(HASH)include <$(1)>\nint main(void){return 0;}\n' | $(CC
 HAVE_PNG := $(call has,png.h,-lpng)
 
 CPPFLAGS += -Ihearth -Itests -D_GNU_SOURCE $(if $(HAVE_PNG),-DHAVE_PNG)
-LIBS     := -lZydis $(if $(HAVE_PNG),-ldl) -lpthread
+LIBS     := -lZydis -ldl -lpthread
 # gcc turns `return op[1].run(...)` into a jump only with these; cpu/soft/op.h tells why it matters.
 CFLAGS   += -std=gnu11 -fno-strict-aliasing -fno-stack-protector
 SOFT     := -foptimize-sibling-calls -fcf-protection=none

@@ -12,11 +12,11 @@
 #include <strings.h>
 #include <unistd.h>
 #ifdef HAVE_PNG
-#include <dlfcn.h>
 #include <png.h>
 #endif
 
 #include "core/log.h"
+#include "host/library.h"
 
 static bool fail(char *error, size_t error_size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -67,14 +67,14 @@ static bool ppm_write(const struct surface *surface, FILE *file, uint8_t *row)
 #define TEXT_OF(number)     #number
 #define LIBRARY_NAME(major) "libpng16.so." TEXT_OF(major)
 
-typedef int png_writer(png_image *image, FILE *file, int convert, const void *buffer, png_int_32 stride,
-                       const void *colormap);
-
-/* libpng is loaded at the first picture: mapping it, zlib and libm at each start would cost a tenth of hearth's memory. */
-static png_writer *writer_find(void)
+static __typeof__(&png_image_write_to_stdio) writer_find(void)
 {
-    void *library = dlopen(LIBRARY_NAME(PNG_LIBPNG_VER_SONUM), RTLD_NOW | RTLD_LOCAL);
-    return library ? (png_writer *)dlsym(library, "png_image_write_to_stdio") : NULL;
+    __typeof__(&png_image_write_to_stdio) write_to_stdio;
+    char error[128];
+    bool loaded = library_load(LIBRARY_NAME(PNG_LIBPNG_VER_SONUM),
+                               LIBRARY_SYMBOLS({"png_image_write_to_stdio", (void **)&write_to_stdio}), error,
+                               sizeof(error));
+    return loaded ? write_to_stdio : NULL;
 }
 
 static bool png_usable(void)
