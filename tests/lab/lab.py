@@ -21,7 +21,14 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CACHE = os.path.join(ROOT, ".cache", "lab")
 MODULES = ["irqbypass", "kvm", "ccp", "kvm-amd"]  # in the order in which they are loaded
-MODULE_FOLDERS = ["virt/lib", "arch/x86/kvm", "drivers/crypto/ccp"]
+# What is unpacked of the kernel's modules: for the lab itself, and drivers for guests that boot the same kernel.
+MODULE_FILES = ["virt/lib/*", "arch/x86/kvm/*", "drivers/crypto/ccp/*", "drivers/virtio/*", "drivers/block/virtio_blk*",
+                "drivers/block/floppy*", "drivers/char/virtio_console*", "drivers/char/hw_random/*", "drivers/net/virtio_net*",
+                "drivers/net/net_failover*", "net/core/failover*", "drivers/net/ethernet/intel/e1000/*", "drivers/net/tun.*",
+                "drivers/watchdog/i6300esb*", "drivers/watchdog/watchdog.*", "drivers/ata/libata*", "drivers/ata/ata_piix*",
+                "drivers/ata/ata_generic*", "drivers/scsi/s[drg]_mod*", "drivers/scsi/scsi_*", "drivers/cdrom/*",
+                "fs/ext4/*", "fs/jbd2/*", "fs/mbcache*", "fs/isofs/*", "block/t10-pi*", "lib/crc*", "lib/libcrc*",
+                "crypto/crc*", "drivers/input/mouse/psmouse*", "drivers/input/evdev*", "drivers/input/misc/pcspkr*"]
 MARK = "@@lab"  # begins the lines that are the lab's own
 SILENCE = 90    # seconds without a sign of life after which the lab counts as stuck
 ATTEMPTS = 2
@@ -64,10 +71,22 @@ def download(folder):
         archive = glob.glob(os.path.join(scratch, "*.deb"))[0]
         unpacked = os.path.join(scratch, "unpacked")
         os.mkdir(unpacked)
-        wanted = ["./boot/vmlinuz*"] + [f"*/kernel/{folder}/*" for folder in MODULE_FOLDERS]
+        wanted = ["./boot/vmlinuz*"] + [f"*/kernel/{files}" for files in MODULE_FILES]
         reader = subprocess.Popen(["dpkg", "--fsys-tarfile", archive], stdout=subprocess.PIPE)
         quietly_from(reader, "tar", "-x", "-C", unpacked, "--wildcards", "--no-anchored", *wanted)
+        with open(os.path.join(unpacked, "files"), "w", encoding="utf-8") as file:
+            file.write(" ".join(MODULE_FILES))
+        shutil.rmtree(folder, ignore_errors=True)
         os.rename(unpacked, folder)
+
+
+def is_complete(folder):
+    """Whether an earlier run has unpacked all that is wanted now."""
+    try:
+        with open(os.path.join(folder, "files"), encoding="utf-8") as file:
+            return file.read() == " ".join(MODULE_FILES)
+    except OSError:
+        return False
 
 
 def quietly_from(reader, *command):
@@ -84,19 +103,36 @@ def kernel():
     folder = os.path.join(CACHE, "kernel")
     with open(os.path.join(CACHE, "lock"), "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.isdir(folder):
+        if not is_complete(folder):
             download(folder)
     images = glob.glob(os.path.join(folder, "boot", "vmlinuz*"))
-    modules = {}
-    for name in MODULES:
-        found = glob.glob(os.path.join(folder, "**", "kernel", "**", name + ".ko*"), recursive=True)
-        if not found:
-            raise Unavailable(f"the kernel in {folder} has no module {name}; delete the folder to fetch it anew")
-        with open(found[0], "rb") as file:
-            modules[name] = lzma.decompress(file.read()) if found[0].endswith(".xz") else file.read()
     if not images:
         raise Unavailable(f"no kernel in {folder}; delete the folder to fetch it anew")
-    return images[0], modules
+    return images[0], drivers(*MODULES)
+
+
+def module(name):
+    """A module's bytes; None if the kernel has no such module (it may be built in)."""
+    found = glob.glob(os.path.join(CACHE, "kernel", "**", "kernel", "**", name.replace("_", "[_-]") + ".ko*"), recursive=True)
+    if not found:
+        return None
+    with open(found[0], "rb") as file:
+        return lzma.decompress(file.read()) if found[0].endswith(".xz") else file.read()
+
+
+def drivers(*names):
+    """{module: bytes} of these modules and those they need, in the order in which they are loaded; after kernel()."""
+    wanted = {}
+    for name in names:
+        content = module(name)
+        if content is None:
+            raise Unavailable(f"the kernel has no module {name}; delete {CACHE} to fetch it anew")
+        depends = re.search(rb"\0depends=([^\0]*)\0", content)
+        needed = depends.group(1).decode().split(",") if depends and depends.group(1) else []
+        wanted.update({key: value for key, value in drivers(*needed).items() if key.replace("-", "_") not in
+                       {have.replace("-", "_") for have in wanted}})
+        wanted.setdefault(name, content)
+    return wanted
 
 
 # ---- the initramfs
