@@ -63,19 +63,22 @@ always void window_find(struct cpu *cpu, enum segment_name name, bool types_chec
 
 static void mode_find(struct cpu *cpu)
 {
+    cpu->mode = is_user(cpu) ? MODE_USER : 0;
     if (in_64bit_code(cpu)) {
-        cpu->mode = MODE_CODE64 | (cpu->alignment ? 0 : MODE_FLAT);
+        cpu->mode |= MODE_CODE64 | (cpu->alignment ? 0 : MODE_FLAT);
         return;
     }
-    cpu->mode = (cpu->segment[SEG_CS].rights & RIGHTS_DB ? MODE_CODE32 : 0) |
-                (cpu->segment[SEG_SS].rights & RIGHTS_DB ? MODE_STACK32 : 0);
+    cpu->mode |= (cpu->segment[SEG_CS].rights & RIGHTS_DB ? MODE_CODE32 : 0) |
+                 (cpu->segment[SEG_SS].rights & RIGHTS_DB ? MODE_STACK32 : 0);
     if (segment_flat(cpu, SEG_DS) && segment_flat(cpu, SEG_ES) && segment_flat(cpu, SEG_SS))
         cpu->mode |= MODE_FLAT;
+    if (cpu->window[SEG_CS].base == 0 && cpu->code_end == (uint64_t)UINT32_MAX + 1)
+        cpu->mode |= MODE_FLAT_CODE;
 }
 
 void segments_changed(struct cpu *cpu)
 {
-    cpu->tlb = cpu->tlbs[is_user(cpu)];
+    tlb_choose(cpu);
     cpu->alignment = (cpu->cr0 & CR0_AM) && (cpu->rflags & FLAG_AC) && is_user(cpu);
     cpu->linear_mask = in_64bit_code(cpu) ? UINT64_MAX : UINT32_MAX;
     for (int i = 0; i < SEG_COUNT; i++)

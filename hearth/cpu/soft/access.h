@@ -58,18 +58,28 @@ always struct tlb_entry *tlb_slot(struct tlb_entry *tlb, uint64_t linear)
     return &tlb[linear >> PAGE_SHIFT & (TLB_SIZE - 1)];
 }
 
-/* The tag of the last byte: one that lies in the next page cannot match the first page's slot. */
-always uint64_t tlb_tag(const struct cpu *cpu, uint64_t linear, unsigned size)
+/* Does the tag stand for this page, and are all the bytes in it? */
+always bool tlb_hit(uint64_t tag, uint64_t linear, unsigned size)
 {
-    return ((linear + size - 1) & PAGE_MASK) | cpu->tlb_generation;
+    return likely((linear ^ tag) <= PAGE_SIZE - size);
+}
+
+always uint8_t *tlb_host(const struct tlb_entry *entry, uint64_t tag, uint64_t linear)
+{
+    return entry->host + (linear ^ tag);
+}
+
+always struct tlb_fetch *fetch_slot(struct tlb_fetch *table, uint64_t linear)
+{
+    return &table[linear >> PAGE_SHIFT & (TLB_FETCH_SIZE - 1)];
 }
 
 always uint64_t load_linear(struct cpu *cpu, uint64_t linear, unsigned size)
 {
     struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
 
-    if (likely(entry->read_tag == tlb_tag(cpu, linear, size)))
-        return host_load((uint8_t *)(linear + entry->addend), size);
+    if (tlb_hit(entry->read_tag, linear, size))
+        return host_load(tlb_host(entry, entry->read_tag, linear), size);
     return slow_load(cpu, linear, size, is_user(cpu));
 }
 
@@ -77,8 +87,8 @@ always void store_linear(struct cpu *cpu, uint64_t linear, unsigned size, uint64
 {
     struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
 
-    if (likely(entry->write_tag == tlb_tag(cpu, linear, size)))
-        host_store((uint8_t *)(linear + entry->addend), size, value);
+    if (tlb_hit(entry->write_tag, linear, size))
+        host_store(tlb_host(entry, entry->write_tag, linear), size, value);
     else
         slow_store(cpu, linear, size, value, is_user(cpu));
 }
@@ -88,8 +98,8 @@ always uint64_t load_system(struct cpu *cpu, uint64_t linear, unsigned size)
 {
     struct tlb_entry *entry = tlb_slot(cpu->tlbs[0], linear);
 
-    if (likely(entry->read_tag == tlb_tag(cpu, linear, size)))
-        return host_load((uint8_t *)(linear + entry->addend), size);
+    if (tlb_hit(entry->read_tag, linear, size))
+        return host_load(tlb_host(entry, entry->read_tag, linear), size);
     return slow_load(cpu, linear, size, false);
 }
 
@@ -97,8 +107,8 @@ always void store_system(struct cpu *cpu, uint64_t linear, unsigned size, uint64
 {
     struct tlb_entry *entry = tlb_slot(cpu->tlbs[0], linear);
 
-    if (likely(entry->write_tag == tlb_tag(cpu, linear, size)))
-        host_store((uint8_t *)(linear + entry->addend), size, value);
+    if (tlb_hit(entry->write_tag, linear, size))
+        host_store(tlb_host(entry, entry->write_tag, linear), size, value);
     else
         slow_store(cpu, linear, size, value, false);
 }
@@ -129,8 +139,8 @@ always uint64_t modify_begin_linear(struct cpu *cpu, uint64_t linear, unsigned s
     struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
 
     modify->linear = linear;
-    if (likely(entry->write_tag == tlb_tag(cpu, linear, size))) {
-        modify->host = (uint8_t *)(linear + entry->addend);
+    if (tlb_hit(entry->write_tag, linear, size)) {
+        modify->host = tlb_host(entry, entry->write_tag, linear);
         return host_load(modify->host, size);
     }
     modify->host = NULL;

@@ -436,11 +436,11 @@ static struct block *block_keep(struct cpu *cpu, const struct block *built)
 static struct block *block_look(struct cpu *cpu, uint32_t mode)
 {
     uint64_t linear = (cpu->window[SEG_CS].base + cpu->rip) & cpu->linear_mask;
-    const struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
+    const struct tlb_fetch *entry = fetch_slot(cpu->fetch, linear);
     uint64_t physical = entry->physical | (linear & ~PAGE_MASK);
     struct block *block;
 
-    if (entry->execute_tag != tlb_tag(cpu, linear, 1))
+    if (entry->page != (linear & PAGE_MASK))
         return NULL;
     block = cpu->code->hash[code_hash(physical, mode)];
     while (block && (block->physical != physical || block->mode != mode))

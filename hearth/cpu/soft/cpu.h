@@ -46,19 +46,30 @@ struct code;
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE };
 
 /*
- * A TLB entry: linear page -> host page, for one privilege. A tag holds the linear page address | generation bits,
- * or TLB_NEVER; the compare of (linear & ~0xfff | generation) with a tag is the whole check. Pages without host
- * memory (MMIO), pages that hold decoded code (writes), clean pages (writes: D must be set first) have no fast tag
- * and go the slow way through paging.c.
+ * A TLB entry: linear page -> host page, for one privilege. A tag is the linear address of the page: linear ^ tag is
+ * then the offset in it, and the compare of that with PAGE_SIZE - size is the whole check. What never passes is the tag
+ * of a page that belongs into another slot. Pages without host memory (MMIO), pages that hold decoded code (writes),
+ * clean pages (writes: D must be set first) have no fast tag and go the slow way through paging.c.
  */
-#define TLB_NEVER UINT64_MAX
-enum { TLB_SIZE = 1024, TLB_CODE_SIZE = 1024 };
+enum { TLB_SIZE = 1024, TLB_FETCH_SIZE = 512, TLB_LARGE_BITS = 12 };
+enum {
+    TLB_WORDS = TLB_SIZE / 64,
+    TLB_FETCH_WORDS = TLB_FETCH_SIZE / 64,
+    TLB_LARGE_WORDS = 1 << TLB_LARGE_BITS >> 6
+};
+#define TLB_NEVER(slot) (((uint64_t)(slot) ^ 1) << 12)
+#define TLB_NO_PAGE     UINT64_MAX
 
 struct tlb_entry {
     uint64_t read_tag, write_tag;
-    uint64_t execute_tag;
-    uintptr_t addend;  /* host address = linear + addend */
+    uint8_t *host;     /* of the page */
     uint64_t physical; /* of the page */
+};
+
+/* The same for instructions; these are compared as a whole. */
+struct tlb_fetch {
+    uint64_t page; /* linear, or TLB_NO_PAGE */
+    uint64_t physical;
 };
 
 /*
@@ -88,7 +99,7 @@ struct soft;
  * clean pages) need no new walk, and global pages survive a new generation.
  */
 struct tlb_origin {
-    uint64_t page;   /* linear page, TLB_NEVER: nothing here */
+    uint64_t page;   /* linear page, TLB_NO_PAGE: nothing here */
     uint64_t rights; /* generation and what the page tables permit; private to paging.c */
 };
 
@@ -124,8 +135,8 @@ struct cpu {
     uint64_t linear_mask;    /* where RIP and linear addresses wrap: UINT32_MAX or UINT64_MAX */
     uint32_t mode;           /* part of a block's key: enum code_mode in op.h */
     bool alignment;          /* CR0.AM, EFLAGS.AC and CPL 3: #AC is possible */
-    uint64_t tlb_generation; /* in the low 12 bits, part of every tag; grows with CR3 loads */
     struct tlb_entry *tlb;   /* the one for the current privilege: tlbs[CPL == 3] */
+    struct tlb_fetch *fetch; /* fetches[CPL == 3] */
 
     /* System state. */
     struct segment ldtr, tr;
@@ -184,11 +195,15 @@ struct cpu {
     struct soft *soft;
     struct lapic *lapic; /* lapic.h */
     const struct engine_machine *machine;
-    uint64_t tsc_offset;        /* TSC = clock_now() + this */
-    uint64_t memory_generation; /* of the map that the TLBs were filled from */
-    uint64_t large_low,
-        large_high; /* linear range of the large pages in the TLBs: INVLPG there flushes all */
+    uint64_t tsc_offset;             /* TSC = clock_now() + this */
+    uint64_t memory_generation;      /* of the map that the TLBs were filled from */
+    uint64_t large[TLB_LARGE_WORDS]; /* a bit by hash for each large page of which the TLBs may hold pieces */
+    uint64_t
+        tlb_generation; /* in the low 12 bits; grows with CR3 loads: origins[] of pages that are not global hold it */
+    /* Slots whose fast tags a CR3 load withdraws: those of pages that are not global. */
+    uint64_t tlb_local[2][TLB_WORDS], fetch_local[2][TLB_FETCH_WORDS];
     struct tlb_entry tlbs[2][TLB_SIZE];
+    struct tlb_fetch fetches[2][TLB_FETCH_SIZE];
     struct tlb_origin origins[2][TLB_SIZE]; /* zeroed tables are not empty ones: tlb_reset() */
 };
 
@@ -196,6 +211,13 @@ struct cpu {
 static inline unsigned cpl(const struct cpu *cpu)
 {
     return (cpu->segment[SEG_SS].rights & RIGHTS_DPL) >> RIGHTS_DPL_SHIFT;
+}
+
+/* By privilege, after SS changed. */
+static inline void tlb_choose(struct cpu *cpu)
+{
+    cpu->tlb = cpu->tlbs[cpl(cpu) == 3];
+    cpu->fetch = cpu->fetches[cpl(cpu) == 3];
 }
 
 static inline bool in_protected_mode(const struct cpu *cpu)

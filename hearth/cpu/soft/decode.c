@@ -253,7 +253,8 @@ unsigned decode_block(struct block *block, const uint8_t *bytes, unsigned size)
     while (block->count < most && at < size && !decoder.ends) {
         decoder.op = &block->ops[block->count];
         /* Without another operand in memory it is the stack that is accessed: canonical_fault() wants to know. */
-        *decoder.op = (struct op){.offset = at, .index = NO_REGISTER, .segment = SEG_SS};
+        *decoder.op =
+            (struct op){.offset = at, .ordinal = block->count, .index = NO_REGISTER, .segment = SEG_SS};
         if (!decode_one(&decoder, bytes + at, size - at))
             break;
         at += decoder.op->length;
@@ -261,7 +262,7 @@ unsigned decode_block(struct block *block, const uint8_t *bytes, unsigned size)
     }
     block->length = at;
     decoder.op = &block->ops[block->count];
-    *decoder.op = (struct op){.run = op_continue, .offset = at};
+    *decoder.op = (struct op){.run = op_continue, .offset = at, .ordinal = block->count};
     decode_links(&decoder, at);
     return block->count;
 }

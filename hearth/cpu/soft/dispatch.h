@@ -14,7 +14,7 @@ always unsigned code_hash(uint64_t physical, uint32_t mode)
 /* Out to the run loop. What was counted on entering the block and has not run is taken back. */
 always const struct op *leave_at(struct cpu *cpu, const struct op *op, uint64_t rip, unsigned retired)
 {
-    cpu->instructions -= cpu->block->count - (unsigned)(op - cpu->block->ops) - retired;
+    cpu->instructions -= cpu->block->count - op->ordinal - retired;
     cpu->rip = rip;
     cpu->op = NULL;
     return NULL;
@@ -70,9 +70,9 @@ always const struct op *enter(struct cpu *cpu, struct block *block, uint64_t rip
 always bool block_is_at(const struct cpu *cpu, const struct block *block, uint64_t rip)
 {
     uint64_t linear = (cpu->window[SEG_CS].base + rip) & cpu->linear_mask;
-    const struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
+    const struct tlb_fetch *entry = fetch_slot(cpu->fetch, linear);
 
-    return entry->execute_tag == tlb_tag(cpu, linear, 1) &&
+    return entry->page == (linear & PAGE_MASK) &&
            block->physical == (entry->physical | (linear & ~PAGE_MASK));
 }
 
@@ -92,12 +92,12 @@ always const struct op *chain(struct cpu *cpu, const struct op *op, enum block_l
 always const struct op *chain_indirect(struct cpu *cpu, const struct op *op, uint64_t rip)
 {
     uint64_t linear = (cpu->window[SEG_CS].base + rip) & cpu->linear_mask;
-    const struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
+    const struct tlb_fetch *entry = fetch_slot(cpu->fetch, linear);
     uint64_t physical = entry->physical | (linear & ~PAGE_MASK);
     uint32_t mode = cpu->block->mode;
     struct block *next;
 
-    if (unlikely(entry->execute_tag != tlb_tag(cpu, linear, 1)))
+    if (unlikely(entry->page != (linear & PAGE_MASK)))
         return leave_branch(cpu, op, LINK_NONE, rip);
     next = cpu->code->hash[code_hash(physical, mode)];
     while (next && (next->physical != physical || next->mode != mode))

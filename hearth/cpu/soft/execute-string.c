@@ -59,9 +59,9 @@ static uint8_t *chunk_host(struct cpu *cpu, uint64_t linear, bool write)
 {
     const struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
 
-    if ((write ? entry->write_tag : entry->read_tag) != tlb_tag(cpu, linear, 1))
-        return NULL;
-    return (uint8_t *)(linear + entry->addend);
+    uint64_t tag = write ? entry->write_tag : entry->read_tag;
+
+    return tlb_hit(tag, linear, 1) ? tlb_host(entry, tag, linear) : NULL;
 }
 
 static uint8_t *chunk_at(struct cpu *cpu, const struct op *op, enum segment_name name, enum gpr reg,
@@ -129,7 +129,7 @@ always void ports_check(struct cpu *cpu, uint16_t port, unsigned size)
 /* Before a port is read, its value must have a place to go to. */
 always void write_assure(struct cpu *cpu, uint64_t linear, unsigned size)
 {
-    if (tlb_slot(cpu->tlb, linear)->write_tag != tlb_tag(cpu, linear, size))
+    if (!tlb_hit(tlb_slot(cpu->tlb, linear)->write_tag, linear, size))
         write_check(cpu, linear, size, is_user(cpu));
 }
 

@@ -21,13 +21,14 @@ typedef const struct op *op_function(struct cpu *cpu, const struct op *op);
 /* Registers are byte offsets in struct cpu: EAX 0, ECX 8; AH is 1; offsetof(struct cpu, zero) stands for none. */
 struct op {
     op_function *run;
-    uint8_t reg;     /* the register operand (ModRM.reg, or the opcode's) */
-    uint8_t base;    /* the register in ModRM.rm, or the base of the memory operand's address */
-    uint8_t index;   /* of the memory operand's address */
-    uint8_t scale;   /* 0 to 3 */
-    uint8_t segment; /* of the memory operand */
-    uint8_t length;  /* bytes of the instruction */
-    uint16_t offset; /* of its first byte from the start of the block */
+    uint8_t reg;          /* the register operand (ModRM.reg, or the opcode's) */
+    uint8_t base;         /* the register in ModRM.rm, or the base of the memory operand's address */
+    uint8_t index;        /* of the memory operand's address */
+    uint8_t scale;        /* 0 to 3 */
+    uint32_t segment : 4; /* of the memory operand */
+    uint32_t length : 4;  /* bytes of the instruction */
+    uint32_t ordinal : 8; /* how many instructions of the block stand before it */
+    uint32_t offset : 16; /* of its first byte from the start of the block */
     int32_t displacement;
     uint32_t immediate; /* sign-extended to the operand's width; branches: target - start of the block */
     uint64_t mask; /* of the address: FFFFh, FFFFFFFFh or all ones; branches: bit n: link n stays in the page;
@@ -36,11 +37,13 @@ struct op {
 
 /* What a block was decoded for; with its physical address its key. */
 enum code_mode {
-    MODE_CODE32 = 1 << 0,  /* CS.D */
-    MODE_STACK32 = 1 << 1, /* SS.B */
-    MODE_FLAT = 1 << 2,    /* DS, ES, SS: base 0, 4 GiB, writable; no alignment checks */
-    MODE_SINGLE = 1 << 3,  /* one instruction: TF, or the shadow of STI and MOV SS */
-    MODE_CODE64 = 1 << 4,  /* EFER.LMA and CS.L; neither CODE32 nor STACK32 then */
+    MODE_CODE32 = 1 << 0,    /* CS.D */
+    MODE_STACK32 = 1 << 1,   /* SS.B */
+    MODE_FLAT = 1 << 2,      /* DS, ES, SS: base 0, 4 GiB, writable; no alignment checks */
+    MODE_SINGLE = 1 << 3,    /* one instruction: TF, or the shadow of STI and MOV SS */
+    MODE_CODE64 = 1 << 4,    /* EFER.LMA and CS.L; neither CODE32 nor STACK32 then */
+    MODE_USER = 1 << 5,      /* CPL 3 */
+    MODE_FLAT_CODE = 1 << 6, /* CS outside of 64-bit code: base 0, 4 GiB */
 };
 
 enum block_link { LINK_TAKEN, LINK_FALL, LINK_NONE, BLOCK_LINKS = LINK_NONE };

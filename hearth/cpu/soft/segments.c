@@ -160,7 +160,7 @@ void segment_install(struct cpu *cpu, enum segment_name name, const struct segme
 {
     cpu->segment[name] = *segment;
     if (name == SEG_SS)
-        cpu->tlb = cpu->tlbs[cpl(cpu) == 3];
+        tlb_choose(cpu);
 }
 
 static void mark_accessed(struct cpu *cpu, uint16_t selector, uint64_t raw)

@@ -156,7 +156,7 @@ static void single_run(struct cpu *cpu)
 static void fault_take(struct cpu *cpu)
 {
     if (cpu->op)
-        cpu->instructions -= cpu->block->count - (unsigned)(cpu->op - cpu->block->ops);
+        cpu->instructions -= cpu->block->count - cpu->op->ordinal;
     cpu->op = NULL;
     cpu->code->link_from = NULL;
     exception_deliver(cpu);

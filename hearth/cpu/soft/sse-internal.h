@@ -114,9 +114,9 @@ always vector sse_load(struct cpu *cpu, const struct op *op, unsigned size, bool
     if (aligned && unlikely(linear & 15))
         sse_misaligned(cpu);
     entry = tlb_slot(cpu->tlb, linear);
-    if (unlikely(entry->read_tag != tlb_tag(cpu, linear, 16)))
+    if (!tlb_hit(entry->read_tag, linear, 16))
         return sse_load_slow(cpu, op);
-    memcpy(&value, (uint8_t *)(linear + entry->addend), sizeof value);
+    memcpy(&value, tlb_host(entry, entry->read_tag, linear), sizeof value);
     return value;
 }
 
@@ -132,8 +132,8 @@ always void sse_store(struct cpu *cpu, const struct op *op, vector value, unsign
     if (aligned && unlikely(linear & 15))
         sse_misaligned(cpu);
     entry = tlb_slot(cpu->tlb, linear);
-    if (likely(entry->write_tag == tlb_tag(cpu, linear, 16)))
-        memcpy((uint8_t *)(linear + entry->addend), &value, sizeof value);
+    if (tlb_hit(entry->write_tag, linear, 16))
+        memcpy(tlb_host(entry, entry->write_tag, linear), &value, sizeof value);
     else
         sse_store_slow(cpu, op, value);
 }

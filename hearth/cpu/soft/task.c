@@ -311,7 +311,7 @@ static void state_load(struct cpu *cpu, const struct task_image *image, bool is3
         segment_install_null(cpu, i, image->segments[i]);
     cpu->segment[SEG_SS].rights |=
         image->flags & FLAG_VM ? RIGHTS_DPL : (image->segments[SEG_CS] & SELECTOR_RPL) << RIGHTS_DPL_SHIFT;
-    cpu->tlb = cpu->tlbs[cpl(cpu) == 3];
+    tlb_choose(cpu);
     cpu->ldtr = (struct segment){.selector = image->ldt, .rights = RIGHTS_UNUSABLE};
     cpu->dr[7] &= ~(uint64_t)DR7_LOCAL;
     ldtr_load(cpu, image->ldt, VECTOR_TS);
