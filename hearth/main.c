@@ -172,7 +172,7 @@ static void display_open(struct session *session)
         die("-display terminal: there is no display adapter (-vga none)");
     session->display =
         terminal_display_create(session->terminal, session->loop, machine_display(session->machine),
-                                machine_keyboard(session->machine), error, sizeof(error));
+                                machine_input(session->machine), error, sizeof(error));
     if (!session->display)
         die("-display terminal: %s", error);
 }

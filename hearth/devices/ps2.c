@@ -1,7 +1,7 @@
 /*
  * The 8042 keyboard controller of a PS/2: command byte and RAM, self tests, output port with reset and A20,
- * translation of scan code set 2 to set 1, IRQ1 and IRQ12. A keyboard (ps2-keyboard.c) is plugged in; at the auxiliary
- * port there is nothing, so what is sent there ends in a timeout.
+ * translation of scan code set 2 to set 1, IRQ1 and IRQ12. A keyboard (ps2-keyboard.c) and, at the auxiliary port, a
+ * mouse (ps2-mouse.c) are plugged in.
  *
  * A byte that was read leaves the output buffer empty for a while, as the cable's pace does: programs that hook the
  * keyboard interrupt read the same byte twice.
@@ -17,6 +17,7 @@
 
 #include "core/log.h"
 #include "devices/ps2-keyboard.h"
+#include "devices/ps2-mouse.h"
 
 enum {
     PORT_DATA = 0x60,
@@ -27,7 +28,6 @@ enum {
     STATUS_COMMAND = 0x08, /* the last write was to 64h */
     STATUS_UNLOCKED = 0x10,
     STATUS_AUXILIARY = 0x20,
-    STATUS_TIMEOUT = 0x40,
 
     READ_RAM = 0x20, /* to 3Fh */
     WRITE_RAM = 0x60,
@@ -53,7 +53,6 @@ enum {
     NO_PASSWORD = 0xf1,
     SELF_TEST_PASSED = 0x55,
     LINES_GOOD = 0x00,
-    NOBODY_ANSWERS = 0xfe,
 
     /* The command byte, RAM cell 0. */
     KEYBOARD_INTERRUPT = 0x01,
@@ -83,13 +82,14 @@ struct ps2 {
     struct timer *timer; /* the cable is busy until it fires */
     bool cable_busy;
     struct ps2_keyboard keyboard;
+    struct ps2_mouse mouse;
     uint8_t ram[RAM_SIZE]; /* ram[0] is the command byte */
     uint8_t command;       /* the one whose data byte is awaited; 0: none */
     bool last_was_command;
-    bool full, timeout;
+    bool full;
     enum source source;
     uint8_t output; /* the output buffer; keeps its byte after it was read */
-    bool answer_waits, answer_timeout;
+    bool answer_waits;
     enum source answer_source;
     uint8_t answer;
     bool breaking; /* set 2's break prefix was swallowed; it is a bit in the code that follows */
@@ -106,11 +106,10 @@ static void ps2_update(struct ps2 *ps2)
             ps2->full && ps2->source == FROM_AUXILIARY && ps2->ram[0] & AUXILIARY_INTERRUPT);
 }
 
-static void output_put(struct ps2 *ps2, uint8_t byte, enum source source, bool timeout)
+static void output_put(struct ps2 *ps2, uint8_t byte, enum source source)
 {
     ps2->output = byte;
     ps2->source = source;
-    ps2->timeout = timeout;
     ps2->full = true;
 }
 
@@ -131,16 +130,19 @@ static bool keyboard_next(struct ps2 *ps2, uint8_t *byte)
     return false;
 }
 
-/* Fills an empty output buffer: the controller's own answer first, then the keyboard. */
+/* Fills an empty output buffer: the controller's own answer first, then the keyboard, then the mouse. */
 static void ps2_fill(struct ps2 *ps2)
 {
     uint8_t byte;
     if (!ps2->full && ps2->answer_waits) {
         ps2->answer_waits = false;
-        output_put(ps2, ps2->answer, ps2->answer_source, ps2->answer_timeout);
+        output_put(ps2, ps2->answer, ps2->answer_source);
     }
     if (!ps2->full && !ps2->cable_busy && !(ps2->ram[0] & KEYBOARD_OFF) && keyboard_next(ps2, &byte))
-        output_put(ps2, byte, FROM_KEYBOARD, false);
+        output_put(ps2, byte, FROM_KEYBOARD);
+    if (!ps2->full && !ps2->cable_busy && !(ps2->ram[0] & AUXILIARY_OFF) &&
+        ps2_mouse_read(&ps2->mouse, &byte))
+        output_put(ps2, byte, FROM_AUXILIARY);
     ps2_update(ps2);
 }
 
@@ -152,11 +154,10 @@ static void cable_free(void *opaque)
 }
 
 /* The controller has one answer at a time: a second command before the first was read overtakes it. */
-static void ps2_answer(struct ps2 *ps2, uint8_t byte, enum source source, bool timeout)
+static void ps2_answer(struct ps2 *ps2, uint8_t byte, enum source source)
 {
     ps2->answer = byte;
     ps2->answer_source = source;
-    ps2->answer_timeout = timeout;
     ps2->answer_waits = true;
 }
 
@@ -183,7 +184,7 @@ static void write_output_port(struct ps2 *ps2, uint8_t value)
 
 static void controller_answers(struct ps2 *ps2, uint8_t byte)
 {
-    ps2_answer(ps2, byte, FROM_KEYBOARD, false);
+    ps2_answer(ps2, byte, FROM_KEYBOARD);
 }
 
 static void command_write(struct ps2 *ps2, uint8_t command)
@@ -231,9 +232,9 @@ static void data_write(struct ps2 *ps2, uint8_t value)
     }
     switch (command) {
     case WRITE_OUTPUT_PORT: write_output_port(ps2, value); break;
-    case WRITE_KEYBOARD_BUFFER: ps2_answer(ps2, value, FROM_KEYBOARD, false); break;
-    case WRITE_AUXILIARY_BUFFER: ps2_answer(ps2, value, FROM_AUXILIARY, false); break;
-    case WRITE_AUXILIARY: ps2_answer(ps2, NOBODY_ANSWERS, FROM_AUXILIARY, true); break;
+    case WRITE_KEYBOARD_BUFFER: ps2_answer(ps2, value, FROM_KEYBOARD); break;
+    case WRITE_AUXILIARY_BUFFER: ps2_answer(ps2, value, FROM_AUXILIARY); break;
+    case WRITE_AUXILIARY: ps2_mouse_write(&ps2->mouse, value); break;
     default:
         ps2->ram[0] &= ~KEYBOARD_OFF; /* sending to the keyboard opens its cable */
         ps2->breaking = false;
@@ -250,7 +251,7 @@ static uint64_t data_read(void *device, uint64_t offset, unsigned size)
     if (!ps2->full)
         return ps2->output;
     uint8_t byte = ps2->output;
-    ps2->full = ps2->timeout = false;
+    ps2->full = false;
     ps2_update(ps2); /* the line falls before the next byte raises it */
     if (!ps2->answer_waits) {
         ps2->cable_busy = true;
@@ -275,8 +276,7 @@ static uint64_t status_read(void *device, uint64_t offset, unsigned size)
     (void)offset, (void)size;
     return STATUS_UNLOCKED | (ps2->full ? STATUS_OUTPUT_FULL : 0) |
            (ps2->ram[0] & SYSTEM_FLAG ? STATUS_SYSTEM : 0) | (ps2->last_was_command ? STATUS_COMMAND : 0) |
-           (ps2->full && ps2->source == FROM_AUXILIARY ? STATUS_AUXILIARY : 0) |
-           (ps2->timeout ? STATUS_TIMEOUT : 0);
+           (ps2->full && ps2->source == FROM_AUXILIARY ? STATUS_AUXILIARY : 0);
 }
 
 static void command_port_write(void *device, uint64_t offset, unsigned size, uint64_t value)
@@ -297,9 +297,25 @@ static void keyboard_key(void *device, uint16_t key, bool down)
     ps2_fill(ps2);
 }
 
-struct input_sink ps2_keyboard(struct ps2 *ps2)
+static void mouse_pointer(void *device, const struct pointer_event *event)
 {
-    return (struct input_sink){ps2, keyboard_key};
+    struct ps2 *ps2 = device;
+    if (event->absolute)
+        return;
+    ps2_mouse_event(&ps2->mouse, event);
+    ps2_fill(ps2);
+}
+
+struct input_sink ps2_input(struct ps2 *ps2)
+{
+    return (struct input_sink){.device = ps2, .key = keyboard_key, .pointer = mouse_pointer};
+}
+
+void ps2_mouse_report(void *opaque)
+{
+    struct ps2 *ps2 = opaque;
+    ps2_mouse_nudge(&ps2->mouse);
+    ps2_fill(ps2);
 }
 
 void ps2_reset(struct ps2 *ps2)
@@ -307,11 +323,12 @@ void ps2_reset(struct ps2 *ps2)
     memset(ps2->ram, 0, sizeof(ps2->ram));
     ps2->ram[0] = KEYBOARD_OFF | AUXILIARY_OFF;
     ps2->command = ps2->output = 0;
-    ps2->full = ps2->timeout = ps2->answer_waits = ps2->breaking = ps2->last_was_command = false;
+    ps2->full = ps2->answer_waits = ps2->breaking = ps2->last_was_command = false;
     ps2->a20 = OUTPUT_A20;
     ps2->cable_busy = false;
     timer_disarm(ps2->timer);
     ps2_keyboard_power_on(&ps2->keyboard);
+    ps2_mouse_power_on(&ps2->mouse);
     ps2_update(ps2);
 }
 

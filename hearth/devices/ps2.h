@@ -1,5 +1,5 @@
 /*
- * The 8042 keyboard controller: ports 60h and 64h, IRQ1 and IRQ12, with a keyboard behind it. No mouse is plugged in.
+ * The 8042 keyboard controller: ports 60h and 64h, IRQ1 and IRQ12, with a keyboard and a mouse behind it.
  */
 #ifndef DEVICES_PS2_H
 #define DEVICES_PS2_H
@@ -25,7 +25,10 @@ struct ps2 *ps2_create(struct bus *ports, const struct ps2_wiring *wiring);
 void ps2_destroy(struct ps2 *ps2);
 void ps2_reset(struct ps2 *ps2);
 
-/* Where a display puts its keys. Never blocks: what the keyboard's buffer cannot hold is lost, as on a real one. */
-struct input_sink ps2_keyboard(struct ps2 *ps2);
+/* Where a display puts its keys and the steps of its pointer. What the keyboard's buffer cannot hold is lost, as on a
+ * real one. */
+struct input_sink ps2_input(struct ps2 *ps2);
+/* Makes the mouse report, even if nothing has moved, so that a guest looks at what hangs on its interrupt. */
+void ps2_mouse_report(void *ps2);
 
 #endif

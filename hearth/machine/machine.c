@@ -423,7 +423,7 @@ struct machine *machine_create(const struct machine_config *config, const struct
     threads_start(machine);
     machine_lock();
     pc_wire(machine->pc, ops, machine->engine, ports, &events);
-    machine->typist = typist_create(machine->clock, pc_keyboard(machine->pc));
+    machine->typist = typist_create(machine->clock, pc_input(machine->pc));
     parts_reset(machine);
     loop_watch(loop, machine->request_event, POLLIN, handle_requests, machine);
     loop_watch(loop, clock_descriptor(machine->clock), POLLIN, timers_due, machine->clock);
@@ -504,14 +504,27 @@ const struct display_source *machine_display(const struct machine *machine)
     return pc_display(machine->pc);
 }
 
-const struct input_sink *machine_keyboard(const struct machine *machine)
+const struct input_sink *machine_input(const struct machine *machine)
 {
-    return pc_keyboard(machine->pc);
+    return pc_input(machine->pc);
 }
 
 bool machine_press_keys(struct machine *machine, const uint16_t *keys, unsigned count, uint64_t milliseconds)
 {
     return typist_press(machine->typist, keys, count, milliseconds * (NANOSECONDS_PER_SECOND / 1000));
+}
+
+void machine_move_pointer(struct machine *machine, int x, int y, int wheel)
+{
+    const struct input_sink *sink = pc_input(machine->pc);
+    const struct pointer_event event = {false, x, y, wheel, pc_buttons(machine->pc)};
+    sink->pointer(sink->device, &event);
+}
+
+void machine_press_buttons(struct machine *machine, unsigned buttons)
+{
+    const struct input_sink *sink = pc_input(machine->pc);
+    sink->pointer(sink->device, &(struct pointer_event){.buttons = buttons});
 }
 
 void machine_print_pic(struct machine *machine, FILE *out)

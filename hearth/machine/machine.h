@@ -78,10 +78,14 @@ struct memory *machine_memory(const struct machine *machine);
 struct bus *machine_port_map(const struct machine *machine);
 struct bus *machine_mmio_map(const struct machine *machine);
 const struct display_source *machine_display(const struct machine *machine); /* NULL with -vga none */
-const struct input_sink *machine_keyboard(const struct machine *machine);
+const struct input_sink *machine_input(const struct machine *machine);
 /* Presses the keys together (core/input.h's codes) and holds them for so long; waits its turn behind those before.
  * False if too many wait. */
 bool machine_press_keys(struct machine *machine, const uint16_t *keys, unsigned count, uint64_t milliseconds);
+/* The pointer, with steps, whatever the guest listens to: to the right, down and towards the user; then which buttons
+ * (core/input.h) are down. */
+void machine_move_pointer(struct machine *machine, int x, int y, int wheel);
+void machine_press_buttons(struct machine *machine, unsigned buttons);
 void machine_print_pic(struct machine *machine, FILE *out);
 void machine_print_pci(struct machine *machine, FILE *out);
 

@@ -4,6 +4,7 @@
 
 #include "core/irq.h"
 #include "firmware/bios.h"
+#include "machine/inputs.h"
 #include "machine/pc.h"
 
 enum irq {
@@ -48,7 +49,7 @@ struct pc {
     struct rtc *rtc;
     struct dma *dma;
     struct ps2 *ps2;
-    struct input_sink keyboard;
+    struct inputs inputs;
     struct uart *uart[SERIALS];
     struct fdc *fdc;
     struct pci_bus *pci;

@@ -282,7 +282,9 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
     pc->dma = dma_create(pc->ports, pc->memory);                     /* 00h, c0h, 80h */
     struct ps2_wiring ps2 = {pc->isa[IRQ_KEYBOARD], pc->isa[IRQ_MOUSE], pc->clock, reset.call, reset.opaque};
     pc->ps2 = ps2_create(pc->ports, &ps2); /* 60h, 64h */
-    pc->keyboard = ps2_keyboard(pc->ps2);
+    struct input_sink ps2_parts = ps2_input(pc->ps2);
+    inputs_init(&pc->inputs);
+    inputs_add(&pc->inputs, &ps2_parts);
     serial_wire(pc, host);
     pc->fdc = fdc_create(pc->ports, &pc->isa[IRQ_FLOPPY], pc->dma, pc->clock); /* 3f0h */
     floppies_wire(pc);
@@ -430,9 +432,14 @@ const struct display_source *pc_display(struct pc *pc)
     return pc->vga ? vga_display(pc->vga) : NULL;
 }
 
-const struct input_sink *pc_keyboard(struct pc *pc)
+const struct input_sink *pc_input(struct pc *pc)
 {
-    return &pc->keyboard;
+    return &pc->inputs.sink;
+}
+
+unsigned pc_buttons(const struct pc *pc)
+{
+    return pc->inputs.buttons;
 }
 
 void pc_print_pic(struct pc *pc, FILE *out)

@@ -33,7 +33,8 @@ void pc_destroy(struct pc *pc);
 
 void pc_press_power_button(struct pc *pc);
 const struct display_source *pc_display(struct pc *pc);
-const struct input_sink *pc_keyboard(struct pc *pc);
+const struct input_sink *pc_input(struct pc *pc);
+unsigned pc_buttons(const struct pc *pc); /* of the pointer, as last told */
 void pc_print_pic(struct pc *pc, FILE *out);
 void pc_print_pci(struct pc *pc, FILE *out);
 

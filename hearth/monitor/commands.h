@@ -62,5 +62,7 @@ void info_mtree(struct call *call);
 void command_screendump(struct call *call);
 void command_screentext(struct call *call);
 void command_sendkey(struct call *call);
+void command_mouse_move(struct call *call);
+void command_mouse_button(struct call *call);
 
 #endif

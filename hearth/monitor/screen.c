@@ -1,4 +1,4 @@
-/* Commands about what a person sees and types: screendump, screentext, sendkey. */
+/* Commands about what a person sees and types: screendump, screentext, sendkey, mouse_move, mouse_button. */
 #include "monitor/commands.h"
 
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "display/png.h"
 
 enum { HOLD_DEFAULT = 100, HOLD_MOST = 60000 }; /* milliseconds */
+enum { STEPS_MOST = 32767 };
 
 static const struct display_source *source_get(struct call *call)
 {
@@ -89,4 +90,37 @@ void command_sendkey(struct call *call)
         call_error(call, "hold-time is at most %d milliseconds", HOLD_MOST);
     else if (!machine_press_keys(call->machine, keys, count, milliseconds))
         call_error(call, "too many keys wait to be pressed");
+}
+
+/* A whole number with a sign: an expression would take "5 -3" for one. */
+static bool argument_steps(struct call *call, const char *what, int *steps)
+{
+    char word[32], *end;
+    if (!argument_word(call, what, word, sizeof(word)))
+        return false;
+    long value = strtol(word, &end, 0);
+    if (end == word || *end || value < -STEPS_MOST || value > STEPS_MOST) {
+        call_error(call, "%s: '%s' is no number from -%d to %d", what, word, STEPS_MOST, STEPS_MOST);
+        return false;
+    }
+    *steps = (int)value;
+    return true;
+}
+
+void command_mouse_move(struct call *call)
+{
+    int x, y, away = 0;
+    if (!argument_steps(call, "dx", &x) || !argument_steps(call, "dy", &y) ||
+        (argument_left(call) && !argument_steps(call, "dz", &away)))
+        return;
+    machine_move_pointer(call->machine, x, y, -away);
+}
+
+void command_mouse_button(struct call *call)
+{
+    int state;
+    if (!argument_steps(call, "button-state", &state))
+        return;
+    machine_press_buttons(call->machine, (state & 1 ? BUTTON_LEFT : 0) | (state & 2 ? BUTTON_MIDDLE : 0) |
+                                             (state & 4 ? BUTTON_RIGHT : 0));
 }

@@ -6,7 +6,7 @@ import struct
 import subprocess
 import tempfile
 
-from hearth import HEARTH, PATIENCE, Failure, Monitor, image, wait_for
+from hearth import HEARTH, PATIENCE, Failure, Monitor, Skip, image, wait_for
 
 QEMU = shutil.which("qemu-system-x86_64")
 
@@ -173,6 +173,11 @@ class Remote:
 
 def hearth(*arguments):
     return Remote(HEARTH, "-accel", "soft", *arguments)
+
+
+def need_qemu():
+    if not QEMU:
+        raise Skip("no qemu-system-x86_64 here")
 
 
 def qemu(*arguments):

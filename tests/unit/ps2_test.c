@@ -1,4 +1,4 @@
-/* Numbers from the IBM PS/2 Hardware Interface Technical Reference: the 8042 and the 101-key keyboard. */
+/* Numbers from the IBM PS/2 Hardware Interface Technical Reference: the 8042, the 101-key keyboard, the mouse. */
 #include "unit/bench.h"
 
 #include "devices/ps2.h"
@@ -25,7 +25,7 @@ static int setup(void **state)
     mouse = (struct probe){0};
     struct ps2_wiring wiring = {bench.line, {probe_set, &mouse, 0}, bench.clock, reset, NULL};
     ps2 = ps2_create(bench.ports, &wiring);
-    keyboard = ps2_keyboard(ps2);
+    keyboard = ps2_input(ps2);
     return 0;
 }
 
@@ -291,28 +291,194 @@ static void interrupts_follow_the_command_byte(void **state)
     assert_int_equal(next(), 0x61);
 }
 
-static void nobody_is_at_the_auxiliary_port(void **state)
+static void the_auxiliary_port(void **state)
 {
     (void)state;
     control(0x47);
     command(0xa9);
     assert_int_equal(next(), 0x00);
-    command(0xd4);
-    out(&bench, DATA, 0xf2);
-    assert_int_equal(in(&bench, STATUS) & (FULL | AUXILIARY | 0x40), FULL | AUXILIARY | 0x40);
-    assert_true(mouse.level);
-    assert_int_equal(in(&bench, DATA), 0xfe);
-    assert_false(mouse.level);
-    command(0xd3); /* but a loop through the controller works */
+    command(0xd3); /* a loop through the controller */
     out(&bench, DATA, 0xa5);
-    assert_int_equal(in(&bench, STATUS) & (FULL | AUXILIARY | 0x40), FULL | AUXILIARY);
+    assert_int_equal(in(&bench, STATUS) & (FULL | AUXILIARY), FULL | AUXILIARY);
+    assert_true(mouse.level);
     assert_int_equal(next(), 0xa5);
+    assert_false(mouse.level);
     command(0xa7);
     command(0x20);
     assert_int_equal(next() & 0x20, 0x20);
     command(0xa8);
     command(0x20);
     assert_int_equal(next() & 0x20, 0x00);
+}
+
+/* ---- the mouse */
+
+static void to_mouse(uint8_t byte)
+{
+    command(0xd4);
+    out(&bench, DATA, byte);
+}
+
+#define MOUSE(byte, ...) (to_mouse(byte), EXPECT(__VA_ARGS__))
+
+static void move(int x, int y, int wheel, unsigned buttons)
+{
+    keyboard.pointer(keyboard.device, &(struct pointer_event){false, x, y, wheel, buttons});
+}
+
+static void rate(uint8_t samples)
+{
+    MOUSE(0xf3, 0xfa);
+    MOUSE(samples, 0xfa);
+}
+
+static void mouse_commands(void **state)
+{
+    (void)state;
+    control(0x47);
+    MOUSE(0xff, 0xfa, 0xaa, 0x00);
+    MOUSE(0xf2, 0xfa, 0x00);
+    MOUSE(0xe9, 0xfa, 0x00, 0x02, 100);
+    MOUSE(0xe8, 0xfa);
+    MOUSE(0x03, 0xfa);
+    MOUSE(0xe7, 0xfa);
+    rate(40);
+    MOUSE(0xf4, 0xfa);
+    MOUSE(0xe9, 0xfa, 0x30, 0x03, 40);
+    MOUSE(0xf0, 0xfa);
+    MOUSE(0xe9, 0xfa, 0x70, 0x03, 40);
+    MOUSE(0xf6, 0xfa);
+    MOUSE(0xe9, 0xfa, 0x00, 0x02, 100);
+    MOUSE(0x17, 0xfe); /* no command */
+    MOUSE(0xee, 0xfa);
+    MOUSE(0xf2, 0xf2); /* wraps */
+    MOUSE(0xec, 0xfa);
+    MOUSE(0xf2, 0xfa, 0x00);
+    MOUSE(0xfe, 0x00); /* once more */
+}
+
+static void mouse_reports_movements(void **state)
+{
+    (void)state;
+    control(0x47);
+    move(5, 5, 0, 0);
+    nothing_more(); /* not asked for yet */
+    MOUSE(0xf4, 0xfa);
+    move(3, 7, 0, 0);
+    assert_true(mouse.level);
+    EXPECT(0x28, 3, (uint8_t)-7); /* upwards is positive */
+    move(-1, -2, 0, BUTTON_LEFT);
+    EXPECT(0x19, 0xff, 2);
+    move(0, 0, 0, BUTTON_RIGHT | BUTTON_MIDDLE);
+    EXPECT(0x0e, 0, 0);
+    move(0, 0, 0, BUTTON_RIGHT | BUTTON_MIDDLE);
+    nothing_more();
+    move(0, 0, 1, BUTTON_RIGHT | BUTTON_MIDDLE); /* there is no wheel yet */
+    nothing_more();
+    move(600, 0, 0, 0);
+    EXPECT(0x08, 255, 0, 0x08, 255, 0, 0x08, 90, 0);
+    move(1, 0, 0, 0), move(2, 0, 0, BUTTON_LEFT), move(4, 0, 0, BUTTON_LEFT), move(0, 0, 0, 0);
+    EXPECT(0x08, 1, 0, 0x09, 6, 0, 0x08, 0, 0);
+    MOUSE(0xf5, 0xfa);
+    move(1, 1, 0, 0);
+    nothing_more();
+    assert_int_equal(bench.probe.rises, 0);
+}
+
+static void mouse_with_a_wheel(void **state)
+{
+    (void)state;
+    control(0x47);
+    rate(200), rate(100), rate(80);
+    MOUSE(0xf2, 0xfa, 0x03);
+    MOUSE(0xf4, 0xfa);
+    move(0, 0, -1, 0);
+    EXPECT(0x08, 0, 0, 0xff);
+    move(1, 0, 2, BUTTON_SIDE);
+    EXPECT(0x08, 1, 0, 2);
+    rate(200), rate(200), rate(80);
+    MOUSE(0xf2, 0xfa, 0x04);
+    move(0, 0, -1, BUTTON_SIDE);
+    EXPECT(0x08, 0, 0, 0x1f);
+    move(0, 0, 0, BUTTON_EXTRA);
+    EXPECT(0x08, 0, 0, 0x20);
+    MOUSE(0xff, 0xfa, 0xaa, 0x00);
+    MOUSE(0xf2, 0xfa, 0x00);
+}
+
+static void mouse_in_remote_mode_and_scaled(void **state)
+{
+    (void)state;
+    control(0x47);
+    MOUSE(0xf0, 0xfa);
+    move(2, 0, 0, BUTTON_LEFT);
+    nothing_more();
+    MOUSE(0xeb, 0xfa, 0x09, 2, 0);
+    MOUSE(0xeb, 0xfa, 0x09, 0, 0);
+    MOUSE(0xea, 0xfa);
+    MOUSE(0xf4, 0xfa);
+    MOUSE(0xe7, 0xfa);
+    static const uint8_t scaled[] = {0, 1, 1, 3, 6, 9, 12, 14};
+    for (uint8_t steps = 1; steps < 8; steps++) {
+        move(steps, 0, 0, BUTTON_LEFT);
+        EXPECT(0x09, scaled[steps], 0);
+    }
+}
+
+/* What hangs on the mouse's interrupt (the vmmouse port) makes it report. */
+static void mouse_is_nudged(void **state)
+{
+    (void)state;
+    control(0x47);
+    ps2_mouse_report(ps2);
+    nothing_more();
+    MOUSE(0xf4, 0xfa);
+    ps2_mouse_report(ps2);
+    EXPECT(0x08, 0, 0);
+}
+
+static void mouse_forgets_no_click(void **state)
+{
+    (void)state;
+    control(0x47);
+    MOUSE(0xf4, 0xfa);
+    for (unsigned i = 0; i < 7; i++)
+        move(0, 0, 0, BUTTON_LEFT), move(0, 0, 0, 0);
+    for (unsigned i = 0; i < 14; i++) {
+        assert_int_equal(next(), i & 1 ? 0x08 : 0x09);
+        assert_int_equal(next(), 0);
+        assert_int_equal(next(), 0);
+    }
+    for (unsigned i = 0; i < 1000; i++) /* more than it holds: what comes out last is how things are */
+        move(1, 1, 1, i & 0x1f);
+    uint8_t buttons = 0;
+    while (bench_pass(&bench, 2 * MILLISECONDS), in(&bench, STATUS) & FULL) {
+        buttons = in(&bench, DATA) & 7;
+        next(), next();
+    }
+    assert_int_equal(buttons, 999 & 7);
+}
+
+static void keys_and_movements_do_not_mix(void **state)
+{
+    (void)state;
+    ready(0x47);
+    MOUSE(0xf4, 0xfa);
+    move(1, 0, 0, 0);
+    key(0x1e, true);
+    unsigned keys = 0, steps = 0;
+    while (bench_pass(&bench, 2 * MILLISECONDS), in(&bench, STATUS) & FULL) {
+        bool auxiliary = in(&bench, STATUS) & AUXILIARY;
+        assert_int_equal(mouse.level, auxiliary);
+        assert_int_equal(bench.probe.level, !auxiliary);
+        uint8_t byte = in(&bench, DATA);
+        if (auxiliary)
+            steps++;
+        else
+            keys++, assert_int_equal(byte, 0x1e);
+    }
+    assert_int_equal(keys, 1);
+    assert_int_equal(steps, 3);
 }
 
 static void keyboard_buffer_can_be_written(void **state)
@@ -393,7 +559,14 @@ int main(void)
         TEST(sixteen_bytes_wait_and_the_rest_is_lost),
         TEST(a_disabled_keyboard_waits),
         TEST(interrupts_follow_the_command_byte),
-        TEST(nobody_is_at_the_auxiliary_port),
+        TEST(the_auxiliary_port),
+        TEST(mouse_commands),
+        TEST(mouse_reports_movements),
+        TEST(mouse_with_a_wheel),
+        TEST(mouse_in_remote_mode_and_scaled),
+        TEST(mouse_is_nudged),
+        TEST(mouse_forgets_no_click),
+        TEST(keys_and_movements_do_not_mix),
         TEST(keyboard_buffer_can_be_written),
         TEST(output_port_resets_and_keeps_a20),
         TEST(ram_cells_read_back),
