@@ -71,7 +71,8 @@ static int clamp(int value, int most)
 
 static unsigned buttons_known(const struct ps2_mouse *mouse, unsigned buttons)
 {
-    return buttons & (mouse->id == ID_FIVE_BUTTONS ? BUTTONS_ALL : BUTTON_LEFT | BUTTON_RIGHT | BUTTON_MIDDLE);
+    return buttons &
+           (mouse->id == ID_FIVE_BUTTONS ? BUTTONS_ALL : BUTTON_LEFT | BUTTON_RIGHT | BUTTON_MIDDLE);
 }
 
 void ps2_mouse_event(struct ps2_mouse *mouse, const struct pointer_event *event)
@@ -125,7 +126,8 @@ static void report_make(struct ps2_mouse *mouse)
     }
     x = scaled(mouse, x);
     y = scaled(mouse, -y); /* a mouse counts upwards */
-    mouse->packet[0] = (uint8_t)(REPORT_ALWAYS | (buttons & 7) | (x < 0 ? REPORT_X_SIGN : 0) | (y < 0 ? REPORT_Y_SIGN : 0));
+    mouse->packet[0] =
+        (uint8_t)(REPORT_ALWAYS | (buttons & 7) | (x < 0 ? REPORT_X_SIGN : 0) | (y < 0 ? REPORT_Y_SIGN : 0));
     mouse->packet[1] = (uint8_t)x;
     mouse->packet[2] = (uint8_t)y;
     mouse->packet[3] = (uint8_t)wheel;
@@ -156,7 +158,8 @@ bool ps2_mouse_read(struct ps2_mouse *mouse, uint8_t *byte)
         *byte = mouse->reply[0];
         memmove(mouse->reply, mouse->reply + 1, --mouse->replies);
     } else {
-        if (mouse->packet_at == mouse->packet_length && mouse->reporting && !mouse->remote && report_waits(mouse))
+        if (mouse->packet_at == mouse->packet_length && mouse->reporting && !mouse->remote &&
+            report_waits(mouse))
             report_make(mouse);
         if (mouse->packet_at == mouse->packet_length)
             return false;

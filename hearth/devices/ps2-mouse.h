@@ -16,10 +16,10 @@ struct ps2_mouse {
     unsigned packet_at, packet_length;
     struct pointer_event event[PS2_MOUSE_EVENTS]; /* steps not yet reported, a ring */
     unsigned first, count;
-    unsigned buttons;                /* as last reported */
-    uint8_t last;                    /* the byte sent last, for RESEND */
-    uint8_t command;                 /* the one that waits for its argument; 0: none */
-    uint8_t rate[PS2_MOUSE_RATES];   /* the last ones set: three magic ones change the id */
+    unsigned buttons;              /* as last reported */
+    uint8_t last;                  /* the byte sent last, for RESEND */
+    uint8_t command;               /* the one that waits for its argument; 0: none */
+    uint8_t rate[PS2_MOUSE_RATES]; /* the last ones set: three magic ones change the id */
     uint8_t id, resolution;
     bool reporting, remote, wrap, scaling;
 };

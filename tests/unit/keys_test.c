@@ -119,7 +119,7 @@ static void test_press(void **state)
 {
     (void)state;
     struct heard heard = {0};
-    const struct input_sink sink = {&heard, hear};
+    const struct input_sink sink = {.device = &heard, .key = hear};
     struct key_press press = key_for_character('A');
     key_press_send(&press, &sink, true);
     key_press_send(&press, &sink, false);
