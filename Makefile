@@ -22,8 +22,9 @@ HASH := \#
 has = $(shell printf '$(HASH)include <$(1)>\nint main(void){return 0;}\n' | $(CC) -x c - -o /dev/null $(2) >/dev/null 2>&1 && echo yes)
 
 HAVE_PNG := $(call has,png.h,-lpng)
+HAVE_JANSSON := $(call has,jansson.h,-ljansson)
 
-CPPFLAGS += -Ihearth -Itests -D_GNU_SOURCE $(if $(HAVE_PNG),-DHAVE_PNG)
+CPPFLAGS += -Ihearth -Itests -D_GNU_SOURCE $(if $(HAVE_PNG),-DHAVE_PNG) $(if $(HAVE_JANSSON),-DHAVE_JANSSON)
 LIBS     := -lZydis -ldl -lpthread
 # gcc turns `return op[1].run(...)` into a jump only with these; cpu/soft/op.h tells why it matters.
 CFLAGS   += -std=gnu11 -fno-strict-aliasing -fno-stack-protector

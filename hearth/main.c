@@ -17,6 +17,7 @@
 #include "host/terminal.h"
 #include "machine/machine.h"
 #include "monitor/monitor.h"
+#include "monitor/qmp.h"
 #include "options/options.h"
 
 struct session {
@@ -27,6 +28,8 @@ struct session {
     struct character_port *monitor_port;
     struct machine *machine;
     struct monitor *monitor;
+    struct character_port *qmp_port[QMPS_MOST];
+    struct qmp *qmp[QMPS_MOST];
     struct terminal_display *display;
     int signals;
 };
@@ -61,7 +64,7 @@ static void signal_arrived(void *opaque, int descriptor, short revents)
         fclose(file);
     terminal_restore();
     warn("terminating on signal %u from pid %u (%s)", info.ssi_signo, info.ssi_pid, command);
-    machine_quit(session->machine, EXIT_POWERED_OFF);
+    machine_quit(session->machine, EXIT_POWERED_OFF, "host-signal");
 }
 
 static void signals_set(struct session *session)
@@ -116,6 +119,8 @@ static void ends_settle(struct session *session)
 {
     struct machine_config *config = &session->config;
     bool taken = uses_terminal(config->monitor) || uses_terminal(config->debugcon);
+    for (unsigned i = 0; i < config->qmps; i++)
+        taken = taken || uses_terminal(config->qmp[i]);
     for (unsigned i = 0; i < SERIALS; i++)
         taken = taken || uses_terminal(config->serial[i]);
 
@@ -158,6 +163,8 @@ static void ends_open(struct session *session)
 static void ends_close(struct session *session)
 {
     character_close(session->monitor_port);
+    for (unsigned i = 0; i < session->config.qmps; i++)
+        character_close(session->qmp_port[i]);
     for (unsigned i = 0; i < SERIALS; i++)
         character_close(session->ports.serial[i]);
     character_close(session->ports.debugcon);
@@ -186,10 +193,25 @@ static void monitor_open(struct session *session)
     character_on_connect(session->monitor_port, monitor_greet, session->monitor);
 }
 
+static void qmps_open(struct session *session)
+{
+    char error[256];
+    for (unsigned i = 0; i < session->config.qmps; i++) {
+        struct character_port *port = end_open(session, "qmp", session->config.qmp[i]);
+        if (!port)
+            continue;
+        session->qmp_port[i] = port;
+        session->qmp[i] = qmp_create(session->machine, port, error, sizeof(error));
+        if (!session->qmp[i])
+            die("-qmp %s: %s", session->config.qmp[i], error);
+        character_on_connect(port, qmp_greet, session->qmp[i]);
+    }
+}
+
 static void quit_typed(void *opaque)
 {
     struct session *session = opaque;
-    machine_quit(session->machine, EXIT_POWERED_OFF);
+    machine_quit(session->machine, EXIT_POWERED_OFF, "host-ui");
 }
 
 /* ---- */
@@ -215,6 +237,7 @@ static void session_open(struct session *session)
                          &(struct terminal_escapes){.opaque = session, .quit = quit_typed});
     display_open(session);
     monitor_open(session);
+    qmps_open(session);
     loop_watch(session->loop, session->signals, POLLIN, signal_arrived, session);
     if (!session->config.start_stopped)
         machine_continue(session->machine);
@@ -232,6 +255,8 @@ static int session_close(struct session *session)
     machine_lock();
     terminal_display_destroy(session->display);
     monitor_destroy(session->monitor);
+    for (unsigned i = 0; i < QMPS_MOST; i++)
+        qmp_destroy(session->qmp[i]);
     machine_unlock();
     machine_destroy(session->machine);
     machine_lock();

@@ -27,6 +27,7 @@ enum request {
     REQUEST_POWER_OFF = 1 << 1,
     REQUEST_TRIPLE_FAULT = 1 << 2,
     REQUEST_ENGINE_FAILED = 1 << 3,
+    REQUEST_BY_GUEST = 1 << 4, /* the reset */
 };
 
 struct cpu_thread {
@@ -60,7 +61,32 @@ struct machine {
     unsigned cpus;
     struct cpu_thread *threads;
     pthread_cond_t go, stands;
+    struct machine_listener *listeners;
 };
+
+/* ---- what happens is told */
+
+void machine_listen(struct machine *machine, struct machine_listener *listener)
+{
+    listener->next = machine->listeners;
+    machine->listeners = listener;
+}
+
+void machine_unlisten(struct machine *machine, struct machine_listener *listener)
+{
+    struct machine_listener **at = &machine->listeners;
+    while (*at && *at != listener)
+        at = &(*at)->next;
+    if (*at)
+        *at = listener->next;
+}
+
+static void tell(struct machine *machine, enum machine_event event, const char *why)
+{
+    struct machine_happening happening = {event, why && !strncmp(why, "guest", 5), why};
+    for (struct machine_listener *at = machine->listeners; at; at = at->next)
+        at->happened(at->opaque, &happening);
+}
 
 /* ---- vCPU threads */
 
@@ -79,7 +105,7 @@ static void hold(struct machine *machine)
         machine->ops->kick(machine->threads[i].vcpu);
 }
 
-static void request(struct machine *machine, enum request what)
+static void request(struct machine *machine, unsigned what)
 {
     machine->requests |= what;
     hold(machine);
@@ -191,6 +217,7 @@ void machine_continue(struct machine *machine)
         return;
     machine->status = MACHINE_RUNNING;
     time_stop(machine, false);
+    tell(machine, MACHINE_EVENT_RESUME, NULL);
     release(machine);
 }
 
@@ -205,8 +232,10 @@ static void stop_as(struct machine *machine, enum machine_status status)
 
 void machine_pause(struct machine *machine)
 {
-    if (machine->status == MACHINE_RUNNING)
-        stop_as(machine, MACHINE_PAUSED);
+    if (machine->status != MACHINE_RUNNING)
+        return;
+    stop_as(machine, MACHINE_PAUSED);
+    tell(machine, MACHINE_EVENT_STOP, NULL);
 }
 
 enum machine_status machine_status(const struct machine *machine)
@@ -229,10 +258,11 @@ const char *machine_status_text(const struct machine *machine)
 
 /* ---- requests */
 
-void machine_quit(struct machine *machine, int status)
+void machine_quit(struct machine *machine, int status, const char *why)
 {
     if (machine->quitting)
         return;
+    tell(machine, MACHINE_EVENT_SHUTDOWN, why);
     machine->quitting = true;
     machine->exit_status = status;
     hold(machine);
@@ -241,11 +271,17 @@ void machine_quit(struct machine *machine, int status)
 }
 
 /* The guest has ended: so does hearth, unless it was asked to keep the machine for inspection. */
-static void end(struct machine *machine, enum machine_status status, int exit_status)
+static void end(struct machine *machine, enum machine_status status, int exit_status, const char *why)
 {
+    bool was_running = machine->status == MACHINE_RUNNING;
     stop_as(machine, status);
-    if (!machine->config->no_shutdown)
-        machine_quit(machine, exit_status);
+    if (!machine->config->no_shutdown) {
+        machine_quit(machine, exit_status, why);
+        return;
+    }
+    tell(machine, MACHINE_EVENT_SHUTDOWN, why);
+    if (was_running)
+        tell(machine, MACHINE_EVENT_STOP, NULL);
 }
 
 static void parts_reset(struct machine *machine)
@@ -256,13 +292,14 @@ static void parts_reset(struct machine *machine)
     pc_start(machine->pc);
 }
 
-static void handle_reset(struct machine *machine)
+static void handle_reset(struct machine *machine, const char *why)
 {
     if (machine->config->no_reboot) {
-        end(machine, MACHINE_SHUTDOWN, EXIT_POWERED_OFF);
+        end(machine, MACHINE_SHUTDOWN, EXIT_POWERED_OFF, why);
         return;
     }
     parts_reset(machine);
+    tell(machine, MACHINE_EVENT_RESET, why);
     if (machine->status == MACHINE_SHUTDOWN || machine->status == MACHINE_TRIPLE_FAULT ||
         machine->status == MACHINE_INTERNAL_ERROR)
         machine->status = MACHINE_PAUSED; /* `cont` starts it afresh */
@@ -291,7 +328,7 @@ static void handle_triple_fault(struct machine *machine)
     FILE *out = last_words_open(machine);
     machine->ops->autopsy(machine->fallen, out);
     last_words_close(machine, out);
-    end(machine, MACHINE_TRIPLE_FAULT, EXIT_TRIPLE_FAULT);
+    end(machine, MACHINE_TRIPLE_FAULT, EXIT_TRIPLE_FAULT, "guest-reset");
 }
 
 static void handle_engine_failed(struct machine *machine)
@@ -299,7 +336,7 @@ static void handle_engine_failed(struct machine *machine)
     FILE *out = last_words_open(machine);
     fprintf(out, "hearth: %s: %s\n", machine->ops->name, machine->ops->failure(machine->fallen));
     last_words_close(machine, out);
-    end(machine, MACHINE_INTERNAL_ERROR, EXIT_ENGINE);
+    end(machine, MACHINE_INTERNAL_ERROR, EXIT_ENGINE, "host-error");
 }
 
 static void handle_requests(void *opaque, int descriptor, short revents)
@@ -318,9 +355,9 @@ static void handle_requests(void *opaque, int descriptor, short revents)
     if (requests & REQUEST_ENGINE_FAILED)
         handle_engine_failed(machine);
     else if (requests & REQUEST_POWER_OFF)
-        end(machine, MACHINE_SHUTDOWN, EXIT_POWERED_OFF);
+        end(machine, MACHINE_SHUTDOWN, EXIT_POWERED_OFF, "guest-shutdown");
     else if (requests & REQUEST_RESET)
-        handle_reset(machine);
+        handle_reset(machine, requests & REQUEST_BY_GUEST ? "guest-reset" : "host-qmp-system-reset");
     else if (requests & REQUEST_TRIPLE_FAULT)
         handle_triple_fault(machine);
     release(machine);
@@ -333,6 +370,7 @@ void machine_reset(struct machine *machine)
 
 void machine_powerdown(struct machine *machine)
 {
+    tell(machine, MACHINE_EVENT_POWERDOWN, NULL);
     pc_press_power_button(machine->pc);
 }
 
@@ -348,7 +386,7 @@ const char *machine_last_words(const struct machine *machine)
 
 static void reset_asked(void *opaque)
 {
-    machine_reset(opaque);
+    request(opaque, REQUEST_RESET | REQUEST_BY_GUEST);
 }
 
 static void power_off_asked(void *opaque)
@@ -358,7 +396,7 @@ static void power_off_asked(void *opaque)
 
 static void debug_exit_asked(void *opaque, int status)
 {
-    machine_quit(opaque, status);
+    machine_quit(opaque, status, "guest-shutdown");
 }
 
 /* ---- creation */

@@ -57,12 +57,35 @@ const char *machine_status_text(const struct machine *machine);
 void machine_freeze(struct machine *machine);
 void machine_thaw(struct machine *machine);
 
-/* Requests, carried out by the event loop soon after; from any thread that holds the lock. */
+/* Requests, carried out by the event loop soon after; from any thread that holds the lock. `why` is a literal, one of QEMU's
+ * reasons in its SHUTDOWN event: "host-signal", "host-ui", "host-qmp-quit". */
 void machine_reset(struct machine *machine);
 void machine_powerdown(struct machine *machine); /* presses the power button */
-void machine_quit(struct machine *machine, int status);
+void machine_quit(struct machine *machine, int status, const char *why);
 /* After loop_run() has returned: what main returns. */
 int machine_exit_status(const struct machine *machine);
+
+/* What happens to the machine as a whole, for whoever listens (QMP). */
+enum machine_event {
+    MACHINE_EVENT_STOP,
+    MACHINE_EVENT_RESUME,
+    MACHINE_EVENT_RESET,
+    MACHINE_EVENT_POWERDOWN, /* the power button is pressed */
+    MACHINE_EVENT_SHUTDOWN,  /* the guest or the user has ended it */
+};
+struct machine_happening {
+    enum machine_event event;
+    bool guest;      /* RESET, SHUTDOWN: the guest did it */
+    const char *why; /* RESET, SHUTDOWN: "guest-reset", "host-qmp-quit"...; else NULL */
+};
+struct machine_listener {
+    void *opaque;
+    void (*happened)(void *opaque, const struct machine_happening *happening);
+    struct machine_listener *next; /* the machine's */
+};
+/* The listener is the caller's and stands until machine_unlisten(). */
+void machine_listen(struct machine *machine, struct machine_listener *listener);
+void machine_unlisten(struct machine *machine, struct machine_listener *listener);
 
 /* The autopsy of a triple fault, or why the engine stopped; NULL if nothing of that kind happened. */
 const char *machine_last_words(const struct machine *machine);

@@ -43,24 +43,23 @@ bool argument_word(struct call *call, const char *what, char *word, size_t size)
 {
     if (argument_missing(call, what))
         return false;
-    const char *start = call->arguments, *end;
-    if (*start == '"') {
-        end = strchr(++start, '"');
-        if (!end) {
-            call_error(call, "the quote is not closed");
-            return false;
-        }
-        call->arguments = end + 1;
-    } else {
-        end = start + strcspn(start, " \t");
-        call->arguments = end;
+    bool quoted = *call->arguments == '"', fits = true;
+    const char *at = call->arguments + quoted;
+    size_t length = 0;
+    for (; *at && (quoted ? *at != '"' : *at != ' ' && *at != '\t'); at++) {
+        if (quoted && *at == '\\' && at[1])
+            at++;
+        fits = fits && length + 1 < size;
+        if (fits)
+            word[length++] = *at;
     }
-    if ((size_t)(end - start) >= size) {
+    word[length] = '\0';
+    if (quoted && *at != '"')
+        call_error(call, "the quote is not closed");
+    else if (!fits)
         call_error(call, "%s is too long", what);
-        return false;
-    }
-    snprintf(word, size, "%.*s", (int)(end - start), start);
-    return true;
+    call->arguments = *at && quoted ? at + 1 : at;
+    return !call->failed;
 }
 
 void call_state(struct call *call, struct cpu_state *state)
@@ -83,6 +82,37 @@ bool argument_number(struct call *call, const char *what, uint64_t *value)
         return true;
     call_error(call, "%s: %s", what, error);
     return false;
+}
+
+/* ---- lines */
+
+/* "x/10i", or "x /10i" for a command that takes a format: splits off what stands behind the slash. */
+static const char *format_split(const struct command *command, const char *rest, char *format, size_t size)
+{
+    const char *slash = rest + strspn(rest, " \t");
+    if (*slash != '/' || strncmp(command->arguments, "/FMT", 4))
+        return rest;
+    size_t count = strcspn(++slash, " \t");
+    snprintf(format, size, "%.*s", (int)count, slash);
+    return slash + count;
+}
+
+void command_line(struct call *call, const char *line)
+{
+    while (isspace((unsigned char)*line))
+        line++;
+    if (!*line)
+        return;
+    size_t length = strcspn(line, " \t/");
+    const struct command *command = command_find(commands, commands_count, line, length);
+    if (!command) {
+        fprintf(call->out, "unknown command: '%.*s'\n", (int)length, line);
+        call->failed = true;
+        return;
+    }
+    call->arguments = format_split(command, line + length, call->format, sizeof(call->format));
+    call->name = command->name;
+    command->run(call);
 }
 
 /* ---- commands of a line or two */
@@ -155,9 +185,16 @@ static void command_system_powerdown(struct call *call)
     machine_powerdown(call->machine);
 }
 
+static void command_nmi(struct call *call)
+{
+    const struct engine_ops *engine = machine_engine(call->machine);
+    for (unsigned i = 0; i < machine_cpus(call->machine); i++)
+        engine->nmi(machine_vcpu(call->machine, i));
+}
+
 static void command_quit(struct call *call)
 {
-    machine_quit(call->machine, EXIT_POWERED_OFF);
+    machine_quit(call->machine, EXIT_POWERED_OFF, "host-qmp-quit");
 }
 
 static void command_cpu(struct call *call)
@@ -261,6 +298,7 @@ const struct command commands[] = {
     {"i", "/FMT PORT", "read a port; FMT is b, w or l", command_i},
     {"info", "[WHAT]", "show what there is to know; `help info` lists it", command_info},
     {"memsave", "ADDRESS SIZE FILE", "write virtual memory to a file", command_memsave},
+    {"nmi", "", "a non-maskable interrupt for every CPU", command_nmi},
     {"o", "/FMT PORT VALUE", "write a port; FMT is b, w or l", command_o},
     {"pmemsave", "ADDRESS SIZE FILE", "write physical memory to a file", command_pmemsave},
     {"print", "/FMT EXPRESSION", "the value of an expression such as $eip+4; FMT is d, u, x, o or c",

@@ -36,10 +36,13 @@ extern const unsigned commands_count, info_commands_count;
 const struct command *command_find(const struct command *table, unsigned count, const char *name,
                                    size_t length);
 
+/* Runs a line; what it says goes to call->out, and call->failed tells whether it went wrong. call->cpu may change. */
+void command_line(struct call *call, const char *line);
+
 /* "Error: text" in the answer; later calls change nothing. */
 void call_error(struct call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The next word (may stand in double quotes). False, with an error reported, if there is none. */
+/* The next word (may stand in double quotes, with \" and \\ in them). False, with an error reported, if there is none. */
 bool argument_word(struct call *call, const char *what, char *word, size_t size);
 /* The next expression. Likewise. */
 bool argument_number(struct call *call, const char *what, uint64_t *value);

@@ -1,6 +1,5 @@
 #include "monitor/monitor.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,38 +30,6 @@ static void answer_send(struct monitor *monitor, const char *text, size_t length
     }
 }
 
-/* "x/10i", or "x /10i" for a command that takes a format: splits off what stands behind the slash. */
-static const char *format_split(const struct command *command, const char *rest, char *format, size_t size)
-{
-    const char *slash = rest + strspn(rest, " \t");
-    if (*slash != '/' || strncmp(command->arguments, "/FMT", 4))
-        return rest;
-    size_t count = strcspn(++slash, " \t");
-    snprintf(format, size, "%.*s", (int)count, slash);
-    return slash + count;
-}
-
-static void execute(struct monitor *monitor, const char *line, FILE *out)
-{
-    struct call call = {
-        .machine = monitor->machine, .out = out, .cpu = monitor->cpu, .editor = monitor->editor};
-
-    while (isspace((unsigned char)*line))
-        line++;
-    if (!*line)
-        return;
-    size_t length = strcspn(line, " \t/");
-    const struct command *command = command_find(commands, commands_count, line, length);
-    if (!command) {
-        fprintf(out, "unknown command: '%.*s'\n", (int)length, line);
-        return;
-    }
-    call.arguments = format_split(command, line + length, call.format, sizeof(call.format));
-    call.name = command->name;
-    command->run(&call);
-    monitor->cpu = call.cpu;
-}
-
 static void entered(void *opaque, char *line)
 {
     struct monitor *monitor = opaque;
@@ -72,7 +39,10 @@ static void entered(void *opaque, char *line)
 
     if (!out)
         return;
-    execute(monitor, line, out);
+    struct call call = {
+        .machine = monitor->machine, .out = out, .cpu = monitor->cpu, .editor = monitor->editor};
+    command_line(&call, line);
+    monitor->cpu = call.cpu;
     fclose(out);
     answer_send(monitor, answer, length);
     free(answer);

@@ -11,7 +11,7 @@
 enum accelerator { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT };
 enum display_kind { DISPLAY_DEFAULT, DISPLAY_TERMINAL, DISPLAY_NONE };
 
-enum { FLOPPIES = 2, IDE_DRIVES = 4, SERIALS = 2 };
+enum { FLOPPIES = 2, IDE_DRIVES = 4, SERIALS = 2, QMPS_MOST = 4 };
 
 #define MIB (1024 * 1024ull)
 enum { RAM_DEFAULT_MIB = 128 };
@@ -44,7 +44,9 @@ struct machine_config {
     bool no_vga;
     const char *serial[SERIALS]; /* host ends; NULL: none */
     unsigned serials;
-    const char *monitor;  /* NULL: only behind Ctrl-A c */
+    const char *monitor; /* NULL: only behind Ctrl-A c */
+    const char *qmp[QMPS_MOST];
+    unsigned qmps;
     const char *debugcon; /* NULL: none */
     uint16_t debugcon_port;
 

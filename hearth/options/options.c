@@ -96,6 +96,7 @@ static const struct option {
      "what the next serial port is joined to: stdio, mon:stdio, none,\nnull, file:PATH, pty, "
      "unix:PATH,server, tcp:HOST:PORT,server"},
     {"monitor", "HOST", parse_monitor, "where the monitor listens, as -serial"},
+    {"qmp", "HOST", parse_qmp, "where the monitor for programs (JSON) listens, as -serial"},
     {"debugcon", "HOST", parse_debugcon, "where the debug port (e9h) goes, as -serial"},
     {"global", "isa-debugcon.iobase=PORT", parse_global, "another debug port; SeaBIOS's is 0x402"},
     {NULL, "Control", NULL, NULL},

@@ -39,6 +39,14 @@ void parse_monitor(const struct context *context)
     context->config->monitor = context->value;
 }
 
+void parse_qmp(const struct context *context)
+{
+    struct machine_config *config = context->config;
+    if (config->qmps == QMPS_MOST)
+        refuse(context, "at most %d of these", QMPS_MOST);
+    config->qmp[config->qmps++] = context->value;
+}
+
 void parse_debugcon(const struct context *context)
 {
     context->config->debugcon = context->value;
