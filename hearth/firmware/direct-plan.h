@@ -4,14 +4,15 @@
 
 #include "firmware/direct.h"
 
-/* What hearth itself puts below 64 KiB; a kernel's own parts lie above. */
+/* What hearth itself puts below 32 KiB; a kernel's own parts lie above. */
 enum direct_low {
     DIRECT_GDT = 0x1000,
     DIRECT_INFORMATION = 0x2000, /* zero page, start info, multiboot information: a page */
-    DIRECT_PAGE_TABLES = 0x3000, /* PML4, PDPT, four page directories */
-    DIRECT_LISTS = 0x9000,       /* memory map, modules */
-    DIRECT_STRINGS = 0xa000,     /* command lines */
-    DIRECT_LOW_END = 0x10000,
+    DIRECT_LISTS = 0x3000,       /* memory map, modules */
+    DIRECT_STRINGS = 0x4000,     /* command lines */
+    DIRECT_LOW_END = 0x8000,
+    DIRECT_PAGE_TABLES = 0x8000, /* PML4, PDPT, four page directories: for 64-bit kernels, which lie high */
+    DIRECT_OWN_END = 0xe000,
     DIRECT_BASE_END = 0x9fc00, /* RAM below here is the kernel's */
     DIRECT_HIGH = 0x100000,
     DIRECT_TABLES = 0xf0000, /* RSDP, then the MP floating pointer, then tables */
@@ -69,7 +70,7 @@ uint64_t direct_end(const struct direct *direct);
 bool direct_add_high(struct direct *direct, const struct direct_file *file, uint64_t floor, uint64_t limit,
                      uint32_t *address);
 
-/* Of hearth's own, below DIRECT_LOW_END; copied. */
+/* Of hearth's own, below DIRECT_OWN_END; copied. */
 void direct_put(struct direct *direct, uint32_t address, const void *bytes, size_t size);
 /* A command line; its address, or 0 if there is no room. */
 uint32_t direct_put_string(struct direct *direct, const char *text);

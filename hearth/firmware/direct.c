@@ -189,7 +189,7 @@ bool direct_add_high(struct direct *direct, const struct direct_file *file, uint
 void direct_put(struct direct *direct, uint32_t address, const void *bytes, size_t size)
 {
     struct direct_piece piece = {.address = address, .size = size, .bytes = allocate(size)};
-    assert(address + size <= DIRECT_LOW_END && direct->pieces_count < DIRECT_PIECES_MOST);
+    assert(address + size <= DIRECT_OWN_END && direct->pieces_count < DIRECT_PIECES_MOST);
     memcpy(piece.bytes, bytes, size);
     direct->pieces[direct->pieces_count++] = piece;
 }

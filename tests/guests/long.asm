@@ -2,60 +2,8 @@
 ; reserved bits, addresses that are not canonical, 64-bit gates with IST, ring 3 and the ways there and back, compatibility
 ; mode, SYSCALL and SYSRET, SWAPGS, call gates.
 %include "guest.inc"
-
-CODE64      equ 0x18
-DATA_CALL   equ 0x20            ; what SYSCALL makes SS of
-COMPAT3     equ 0x2b
-DATA3_64    equ 0x33
-CODE3_64    equ 0x3b
-TSS64       equ 0x40
-GATE64      equ 0x50 | 3
-BOTH        equ 0x60            ; L and D set
-LDT64       equ 0x68
-TASK64      equ 0x78            ; a task gate
-
-PML4        equ 0x100000
-PDPT        equ 0x101000
-PD          equ 0x102000
-PT          equ 0x103000        ; maps 200000h to 400000h
-PDPT_HIGH   equ 0x104000
-PAE_PDPT    equ 0x105000
-IDT64       equ 0x106000
-VICTIM      equ 0x200000
-HIGH        equ 0xffff800000000000      ; 1 GiB of physical 0
-ENTRY       equ PT
-P           equ 1
-W           equ 2
-U           equ 4
-A           equ 0x20
-D           equ 0x40
-LARGE       equ 0x80
-NX_HIGH     equ 0x80000000      ; in the upper half of an entry
-EFER        equ 0xc0000080
-STAR        equ 0xc0000081
-LSTAR       equ 0xc0000082
-CSTAR       equ 0xc0000083
-FMASK       equ 0xc0000084
-GS_BASE     equ 0xc0000101
-KERNEL_GS   equ 0xc0000102
-IST_STACK   equ 0x60000
-UD          equ 6
-SS_FAULT    equ 12
-
-; MSR, EDX, EAX
-%macro SET_MSR 3
-        mov     ecx, %1
-        mov     edx, %2
-        mov     eax, %3
-        wrmsr
-%endmacro
-
-; the victim's entry: low bits, upper half
-%macro MAP 1-2 0
-        mov     dword [ENTRY], VICTIM | %1
-        mov     dword [ENTRY + 4], %2
-        invlpg  [VICTIM]
-%endmacro
+%include "long.inc"
+%define GATE64_ENTRY start64.gate_entry
 
 ; QEMU's TCG leaves bit 0 of a reserved bit's error code clear; hardware sets it.
 %macro BIT_0_AS_HARDWARE 0
@@ -63,24 +11,7 @@ SS_FAULT    equ 12
 %endmacro
 
 start32:
-        mov     edi, PML4
-        mov     ecx, 0x8000 / 4
-        xor     eax, eax
-        rep     stosd
-        mov     dword [PML4], PDPT | P | W | U
-        mov     dword [PML4 + 256 * 8], PDPT_HIGH | P | W
-        mov     dword [PDPT], PD | P | W | U
-        mov     dword [PDPT_HIGH], 0 | P | W | LARGE
-        mov     dword [PAE_PDPT], PD | P
-        mov     dword [PD], 0 | P | W | U | LARGE
-        mov     dword [PD + 8], PT | P | W | U
-        mov     edi, PT
-        mov     eax, 0x200000 | P | W | U
-.map:   mov     [edi], eax
-        add     edi, 8
-        add     eax, 4096
-        cmp     eax, 0x400000
-        jb      .map
+        call    tables_make
 
         ; PAE
         mov     eax, cr4
@@ -138,94 +69,13 @@ start32:
         cmp     eax, [VICTIM + 0x40000000]
         CHECK   6, e
 
-        ; to long mode
         mov     eax, cr0
         and     eax, 0x7fffffff
         mov     cr0, eax
-        mov     eax, PML4
-        mov     cr3, eax
-        SET_MSR EFER, 0, 1 << 11 | 1 << 8 | 1
-        mov     eax, cr0
-        or      eax, 0x80000000
-        mov     cr0, eax
-        mov     ecx, EFER
-        rdmsr
-        cmp     eax, 1 << 11 | 1 << 10 | 1 << 8 | 1
-        CHECK   7, e
-        lgdt    [gdtr64]
-        jmp     CODE64:start64
+        jmp     long_enter
 
         bits    64
-fail64: mov     eax, fail
-leave64:
-        mov     ecx, DATA0
-        mov     ss, ecx
-        mov     ds, ecx
-        mov     es, ecx
-        mov     esp, STACK
-        push    CODE0
-        push    rax
-        retfq
-
-%macro TRY64 0
-        mov     byte [trap_vector], NO_FAULT
-        mov     dword [trap_error], 0
-        mov     [long_stack], rsp
-%push try
-        mov     qword [long_resume], %$after
-%endmacro
-%macro TRIED64 0
-%$after:
-%pop
-%endmacro
-%macro EXPECT64 3
-        mov     dword [check], %1
-        cmp     byte [trap_vector], %2
-        jne     fail64
-        cmp     dword [trap_error], %3
-        jne     fail64
-%endmacro
-%macro CHECK64 2
-        mov     dword [check], %1
-        j%-2    fail64
-%endmacro
-; number, error code: a #PF at the victim
-%macro AT64 2
-        EXPECT64 %1, PF, %2
-        mov     rax, cr2
-        cmp     rax, VICTIM + 0x123
-        CHECK64 %1, e
-%endmacro
-; To ring 3: label, code segment
-%macro RING3_64 2
-        push    DATA3_64
-        push    STACK3
-        push    2
-        push    %2
-        push    %1
-        iretq
-%endmacro
-
 start64:
-        mov     edi, IDT64
-        mov     esi, stubs64
-        mov     ecx, 32
-.gate:  mov     eax, esi
-        mov     [rdi], ax
-        mov     word [rdi + 2], CODE64
-        mov     word [rdi + 4], 0xee00
-        mov     word [rdi + 6], 0
-        mov     qword [rdi + 8], 0
-        add     esi, 8
-        add     edi, 16
-        dec     ecx
-        jnz     .gate
-        lidt    [idtr64]
-        mov     eax, TSS64
-        ltr     ax
-        xor     eax, eax
-        lldt    ax
-
         ; pages
         mov     rax, HIGH + VICTIM
         mov     dword [VICTIM], 0x22222222
@@ -563,55 +413,9 @@ start64:
         mov     al, [VICTIM + 0x123]
         TRIED64
         AT64    94, 1
-.end:   mov     eax, passed
-        jmp     leave64
+.end:   PASS64
 
         align   8
-stubs64:
-%assign vector 0
-%rep 32
-        align   8
-        push    byte vector
-        jmp     strict near trap64
-%assign vector vector + 1
-%endrep
-        align   8
-
-trap64: push    rax
-        push    rcx
-        mov     eax, [rsp + 16]
-        mov     [trap_vector], al
-        mov     ecx, eax
-        mov     eax, 0x27d00
-        shr     eax, cl
-        mov     dword [trap_error], 0
-        test    al, 1
-        lea     rax, [rsp + 24]
-        jz      .plain
-        mov     ecx, [rax]
-        mov     [trap_error], ecx
-        add     rax, 8
-.plain: mov     [long_frame], rax
-        mov     rcx, [rax]
-        mov     [trap_rip], rcx
-        mov     ecx, [rax + 8]
-        mov     [trap_cs], ecx
-        mov     cx, ss
-        mov     [trap_ss], cx
-        pop     rcx
-        pop     rax
-        mov     rsp, [long_stack]
-        jmp     [long_resume]
-
-        bits    32
-passed: PASS
-
-        align   8
-trap_rip    dq  0
-long_stack  dq  0
-long_resume dq  0
-long_frame  dq  0
-trap_ss     dq  0
 saved       dq  0, 0, 0
 seen        dq  0, 0, 0
 counted     dq  0
@@ -619,33 +423,4 @@ far_task    dd  0
             dw  TASK64
 far_gate    dd  0
             dw  GATE64
-        align   8
-gdt64:  dq      0
-        DESCRIPTOR 0xfffff, 0, 0x9a, 0xc        ; CODE0
-        DESCRIPTOR 0xfffff, 0, 0x92, 0xc        ; DATA0
-        DESCRIPTOR 0, 0, 0x9a, 2                ; CODE64
-        DESCRIPTOR 0xfffff, 0, 0x92, 0xc        ; DATA_CALL
-        DESCRIPTOR 0xfffff, 0, 0xfa, 0xc        ; COMPAT3
-        DESCRIPTOR 0xfffff, 0, 0xf2, 0xc        ; DATA3_64
-        DESCRIPTOR 0, 0, 0xfa, 2                ; CODE3_64
-        DESCRIPTOR 0x67, tss64 - $$ + 0x7c00, 0x89, 0
-        dq      0
-        dw      start64.gate_entry - $$ + 0x7c00, CODE64, 0xec00, 0
-        dq      0
-        DESCRIPTOR 0, 0, 0x9a, 6                ; BOTH
-        DESCRIPTOR 0xf, gdt64 - $$ + 0x7c00, 0x82, 0
-        dq      0
-        dw      0, TSS64, 0x8500, 0             ; TASK64
-gdt64_end:
-gdtr64  dw      gdt64_end - gdt64 - 1
-        dd      gdt64
-idtr64  dw      32 * 16 - 1
-        dq      IDT64
-        align   8
-tss64:  dd      0
-        dq      STACK0, 0, 0
-        dq      0
-        dq      IST_STACK
-        times   tss64 + 0x66 - $ db 0
-        dw      0x68
-        GUEST_END
+        LONG_END

@@ -12,6 +12,7 @@
  *   interrupts.c delivery of exceptions and interrupts through IVT, IDT and task gates; IRET; v86
  *   task.c       task switch, TSS
  *   system.c     MOV CR/DR, LGDT..., CLI/STI/HLT and the privileged rest
+ *   hypercall.c  VMCALL and VMMCALL
  *   fast.c       SYSCALL, SYSENTER and their ways back, SWAPGS
  *   identify.c   CPUID, by the lists in features.h; msr.c the model-specific registers
  *   lapic.c      the local APIC: which interrupt is next, IPIs; lapic-timer.c its timer
@@ -128,6 +129,7 @@ struct cpu {
     uint64_t rip;    /* exact outside blocks; inside a block: block start + op offset */
     _Atomic int32_t attention; /* non-zero: leave the block loop and look at the fields below */
     bool interrupt_shadow;     /* interrupts are held off for one instruction: STI, MOV SS, POP SS */
+    bool debug_shadow;         /* and so are debug traps: MOV SS, POP SS */
     struct segment segment[SEG_COUNT];
     struct segment_window window[SEG_COUNT]; /* follows from segment[], by segments_changed() */
     uint64_t code_end;                       /* CS limit + 1; UINT64_MAX in 64-bit code */
@@ -264,8 +266,8 @@ void fault_because(struct cpu *cpu, const char *format, ...) __attribute__((form
 void exception_deliver(struct cpu *cpu);
 /* An external interrupt or NMI between instructions; cpu->rip is exact. */
 void interrupt_deliver(struct cpu *cpu, uint8_t vector);
-/* INT n, INT3, INTO, INT1: `next` is the RIP to push. */
-void interrupt_software(struct cpu *cpu, uint8_t vector, uint64_t next);
+/* INT n, INT3, INTO, INT1: `next` is the RIP to push. All but INT n are of one byte, which v86 mode does not hold up. */
+void interrupt_software(struct cpu *cpu, uint8_t vector, bool one_byte, uint64_t next);
 /* IRET, operand size in bytes (2, 4, 8). Sets RIP. */
 void interrupt_return(struct cpu *cpu, unsigned size);
 

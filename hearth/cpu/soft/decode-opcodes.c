@@ -471,13 +471,15 @@ static op_function *group_9(struct decoder *d)
     return which >= 6 && !d->memory && !d->repeat ? op_random : ends(d, op_undefined);
 }
 
-/* What hides in 0F 01 behind the forms with a register that don't exist: SWAPGS, RDTSCP, CLAC, STAC. */
+/* What hides in 0F 01 behind the forms with a register that don't exist: SWAPGS, RDTSCP, CLAC, STAC, and VMCALL
+ * and VMMCALL. */
 static op_function *group_7(struct decoder *d)
 {
     static const struct {
         uint8_t modrm;
         op_function *handler;
-    } hidden[] = {{0xf8, op_swapgs}, {0xf9, op_rdtscp}, {0xca, op_clac}, {0xcb, op_stac}};
+    } hidden[] = {{0xf8, op_swapgs}, {0xf9, op_rdtscp},    {0xca, op_clac},
+                  {0xcb, op_stac},   {0xc1, op_hypercall}, {0xd9, op_hypercall}};
     uint8_t modrm = d->in.raw.modrm.mod << 6 | d->in.raw.modrm.reg << 3 | d->in.raw.modrm.rm;
 
     for (unsigned i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)

@@ -107,6 +107,9 @@ uint64_t descriptor_need(struct cpu *cpu, uint16_t selector, unsigned vector, co
  * raises #GP(selector). 0 in other modes.
  */
 uint64_t descriptor_upper(struct cpu *cpu, uint16_t selector, const char *role);
+/* An LDT or TSS out of both halves; #GP(selector) unless its base is canonical. */
+void descriptor_to_system_segment(struct cpu *cpu, uint64_t raw, uint64_t upper, uint16_t selector,
+                                  struct segment *segment);
 /* #GP(selector) for code with L and D set in long mode, and, if need64, for any but 64-bit code. */
 void code_width_check(struct cpu *cpu, uint16_t selector, uint64_t raw, bool need64);
 /* Sets bits in byte 5 of the descriptor in memory (accessed, busy) or clears them. */

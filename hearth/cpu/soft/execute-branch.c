@@ -191,33 +191,34 @@ SIZE_TABLE(interrupt_return_op)
 
 /* ---- software interrupts ---- */
 
-static const struct op *software_interrupt(struct cpu *cpu, const struct op *op, uint8_t vector)
+static const struct op *software_interrupt(struct cpu *cpu, const struct op *op, uint8_t vector,
+                                           bool one_byte)
 {
     MAY_FAULT;
-    interrupt_software(cpu, vector, next_rip(cpu, op));
+    interrupt_software(cpu, vector, one_byte, next_rip(cpu, op));
     cpu->step_skipped = true;
     return leave_changed(cpu, op);
 }
 
 const struct op *op_int(struct cpu *cpu, const struct op *op)
 {
-    return software_interrupt(cpu, op, op->immediate);
+    return software_interrupt(cpu, op, op->immediate, false);
 }
 
 const struct op *op_int3(struct cpu *cpu, const struct op *op)
 {
-    return software_interrupt(cpu, op, VECTOR_BP);
+    return software_interrupt(cpu, op, VECTOR_BP, true);
 }
 
 const struct op *op_int1(struct cpu *cpu, const struct op *op)
 {
-    return software_interrupt(cpu, op, VECTOR_DB);
+    return software_interrupt(cpu, op, VECTOR_DB, true);
 }
 
 const struct op *op_into(struct cpu *cpu, const struct op *op)
 {
     if (flag_overflow(cpu))
-        return software_interrupt(cpu, op, VECTOR_OF);
+        return software_interrupt(cpu, op, VECTOR_OF, true);
     NEXT;
 }
 

@@ -254,7 +254,7 @@ always const struct op *segment_popped(struct cpu *cpu, const struct op *op, uns
     segment_load(cpu, op->reg, selector);
     cpu->gpr[RSP] = after;
     if (op->reg == SEG_SS) {
-        cpu->interrupt_shadow = cpu->step_skipped = true;
+        cpu->interrupt_shadow = cpu->debug_shadow = true;
         atomic_store_explicit(&cpu->attention, 1, memory_order_relaxed);
         return leave(cpu, op);
     }

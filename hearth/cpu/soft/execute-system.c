@@ -47,7 +47,7 @@ static const struct op *segment_moved(struct cpu *cpu, const struct op *op, uint
 
     segment_load(cpu, op->reg, selector);
     if (op->reg == SEG_SS) {
-        cpu->interrupt_shadow = cpu->step_skipped = true;
+        cpu->interrupt_shadow = cpu->debug_shadow = true;
         return leave_behind(cpu, op);
     }
     if (cpu->mode != mode)
@@ -335,6 +335,7 @@ CALL_AND_GO_THERE(sysret, system_sysret(cpu, op->immediate))
 CALL_AND_GO_THERE(sysenter, system_sysenter(cpu))
 CALL_AND_GO_THERE(sysexit, system_sysexit(cpu))
 CALL_AND_LEAVE(swapgs, system_swapgs(cpu))
+CALL_AND_LEAVE(hypercall, system_hypercall(cpu))
 CALL_AND_GO_ON(rdtscp, system_rdtscp(cpu))
 CALL_AND_LEAVE(stac, system_alignment_flag(cpu, true))
 CALL_AND_LEAVE(clac, system_alignment_flag(cpu, false))

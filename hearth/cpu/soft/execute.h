@@ -91,7 +91,7 @@ extern op_function *const port_in[WIDTHS][2], *const port_out[WIDTHS][2];
     X(mov_to_cr) X(mov_from_cr) X(mov_to_dr) X(mov_from_dr) X(wrmsr) X(rdmsr) X(rdtsc) X(rdpmc) \
     X(cpuid) X(x87_register) X(x87_memory) X(fwait) \
     X(syscall) X(sysret) X(sysenter) X(sysexit) X(swapgs) X(rdtscp) X(read_base) X(write_base) X(random) \
-    X(clflush) X(stac) X(clac) X(invpcid)
+    X(clflush) X(stac) X(clac) X(invpcid) X(hypercall)
 /* clang-format on */
 
 #define DECLARE_HANDLER(name) op_function op_##name;

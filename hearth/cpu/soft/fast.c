@@ -3,7 +3,7 @@
  * FS and GS.
  *
  * As on AMD: SYSENTER and SYSEXIT do not exist in IA-32e mode, SYSCALL does in all protected modes, and SYSRET to an
- * address that is not canonical faults at that address, in ring 3.
+ * address that is not canonical faults at that address, in ring 3. Both trap by the TF that they leave.
  * Source: AMD64 APM volume 3 (SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS); volume 2, 6.1; SDM volume 2 (RDFSBASE).
  */
 #include "cpu/soft/descriptor.h"
@@ -70,6 +70,7 @@ void system_syscall(struct cpu *cpu, uint64_t next)
         install_flat(cpu, SEG_CS, selector, 0, FLAT_CODE32);
     }
     install_flat(cpu, SEG_SS, (selector & ~SELECTOR_RPL) + NEXT_SELECTOR, 0, FLAT_DATA);
+    debug_step_after(cpu);
     go_to(cpu, target);
 }
 
@@ -93,6 +94,7 @@ void system_sysret(struct cpu *cpu, unsigned size)
                  wide ? FLAT_CODE64 : FLAT_CODE32);
     /* The rest of SS stays as it is on AMD; all systems have a flat one there. */
     install_flat(cpu, SEG_SS, selector + NEXT_SELECTOR, 3, FLAT_DATA);
+    debug_step_after(cpu);
     go_to(cpu, wide ? cpu->gpr[RCX] : (uint32_t)cpu->gpr[RCX]);
 }
 

@@ -363,7 +363,7 @@ static void deliver(struct cpu *cpu, const struct event *event)
             deliver_gate(cpu, event, gate);
     }
     cpu->halted = false;
-    cpu->interrupt_shadow = false;
+    cpu->interrupt_shadow = cpu->debug_shadow = false;
     cpu->delivery.active = false;
     segments_changed(cpu);
 }
@@ -472,14 +472,22 @@ static void deliver_vme(struct cpu *cpu, struct event *event, bool virtual_if)
     segments_changed(cpu);
 }
 
-void interrupt_software(struct cpu *cpu, uint8_t vector, uint64_t next)
+/* INT1 is a debug exception like the others: what a data breakpoint under MOV SS has left goes along with it. */
+static void take_pending_debug(struct cpu *cpu)
+{
+    if (cpu->debug_pending)
+        cpu->dr[6] = (cpu->dr[6] & ~(uint64_t)DR6_BREAKPOINTS) | cpu->debug_pending;
+    cpu->debug_pending = 0;
+}
+
+void interrupt_software(struct cpu *cpu, uint8_t vector, bool one_byte, uint64_t next)
 {
     struct event event = {.vector = vector, .next = next, .flags = flags_get(cpu)};
-    bool one_byte =
-        cpu->op && cpu->op->length == 1; /* INT1, INT3, INTO: never held up or redirected in v86 mode */
     bool low_iopl = (cpu->rflags & FLAG_IOPL) != FLAG_IOPL;
 
     event.software = !(one_byte && vector == VECTOR_DB);
+    if (!event.software)
+        take_pending_debug(cpu);
     cpu->records = 0;
     cpu->why[0] = 0;
     if ((cpu->cr0 & CR0_PE) && (cpu->rflags & FLAG_VM) && !one_byte) {
@@ -501,8 +509,11 @@ void interrupt_software(struct cpu *cpu, uint8_t vector, uint64_t next)
 
 /* ---- IRET ---- */
 
+/* RF holds for one instruction; it is kept only where somebody can see it, since that one runs by itself then. */
 static void return_flags(struct cpu *cpu, uint64_t value, uint64_t mask)
 {
+    if (!debug_watches_code(cpu) && !(value & FLAG_TF))
+        value &= ~(uint64_t)FLAG_RF;
     flags_set(cpu, (flags_get(cpu) & ~mask) | (value & mask));
 }
 
@@ -638,6 +649,13 @@ void interrupt_return(struct cpu *cpu, unsigned size)
 
 /* ---- debug exceptions ---- */
 
+void debug_step_after(struct cpu *cpu)
+{
+    cpu->step_skipped = true;
+    if (cpu->rflags & FLAG_TF)
+        cpu->debug_pending |= DR6_BS;
+}
+
 void debug_before(struct cpu *cpu)
 {
     uint64_t linear = cpu->segment[SEG_CS].base + cpu->rip;
@@ -667,6 +685,6 @@ void debug_after(struct cpu *cpu, bool stepped)
     if (!bits)
         return;
     cpu->dr[6] = (cpu->dr[6] & ~(uint64_t)DR6_BREAKPOINTS) | bits;
-    fault_because(cpu, "%s", stepped ? "single step (TF)" : "a data breakpoint or the TSS's T bit");
+    fault_because(cpu, "%s", bits & DR6_BS ? "single step (TF)" : "a data breakpoint or the TSS's T bit");
     fault(cpu, VECTOR_DB);
 }

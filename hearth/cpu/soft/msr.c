@@ -44,14 +44,16 @@ enum msr {
 #define MSR_GS_BASE        0xc0000101u
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 #define MSR_TSC_AUX        0xc0000103u
-#define MSR_SYSCFG         0xc0010010u
-#define MSR_HWCR           0xc0010015u
-#define MSR_TOP_MEM        0xc001001au
-#define MSR_TOP_MEM2       0xc001001du
-#define MSR_NB_CFG         0xc001001fu
-#define MSR_INT_PENDING    0xc0010055u
-#define MSR_VM_CR          0xc0010114u
-#define MSR_PATCH_LOADER   0xc0010020u
+#define MSR_EVENT_SELECT0                                                                                    \
+    0xc0010000u /* four, and their counters: without effect, as on a host that keeps its own */
+#define MSR_SYSCFG       0xc0010010u
+#define MSR_HWCR         0xc0010015u
+#define MSR_TOP_MEM      0xc001001au
+#define MSR_TOP_MEM2     0xc001001du
+#define MSR_NB_CFG       0xc001001fu
+#define MSR_INT_PENDING  0xc0010055u
+#define MSR_VM_CR        0xc0010114u
+#define MSR_PATCH_LOADER 0xc0010020u
 
 enum mtrr_bits {
     MTRRCAP = MTRRS_VARIABLE | 1 << 8 | 1 << 10, /* fixed ranges, write combining */
@@ -61,6 +63,7 @@ enum mtrr_bits {
     MTRR_BASE_RESERVED = 0xf00,
     MTRR_MASK_RESERVED = 0x7ff,
 };
+enum { COUNTERS = 4 };
 enum misc_enable { MISC_FAST_STRINGS = 1 << 0 };
 #define RESET_PAT       0x0007040600070406u
 #define BEYOND_PHYSICAL (UINT64_MAX << PHYSICAL_BITS)
@@ -123,7 +126,9 @@ static bool reads_zero(uint32_t number)
     case MSR_NB_CFG:
     case MSR_INT_PENDING:
     case MSR_VM_CR: return true;
-    default: return number >= MSR_LAST_BRANCH_FROM && number <= MSR_LAST_INT_TO;
+    default:
+        return (number >= MSR_LAST_BRANCH_FROM && number <= MSR_LAST_INT_TO) ||
+               number - MSR_EVENT_SELECT0 < 2 * COUNTERS;
     }
 }
 

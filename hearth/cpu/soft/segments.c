@@ -154,6 +154,21 @@ void descriptor_to_segment(uint64_t raw, uint16_t selector, struct segment *segm
     segment->base = (raw >> 16 & 0xffffff) | (raw >> 32 & 0xff000000);
 }
 
+void descriptor_to_system_segment(struct cpu *cpu, uint64_t raw, uint64_t upper, uint16_t selector,
+                                  struct segment *segment)
+{
+    struct segment made;
+
+    descriptor_to_segment(raw, selector, &made);
+    made.base |= upper;
+    if (!canonical(made.base)) {
+        fault_because(cpu, "%s is %s whose base 0x%016llx is not canonical", selector_words(selector).text,
+                      raw_words(raw), (unsigned long long)made.base);
+        fault_error(cpu, VECTOR_GP, selector & ERROR_SELECTOR);
+    }
+    *segment = made;
+}
+
 /* ---- segment registers ---- */
 
 void segment_install(struct cpu *cpu, enum segment_name name, const struct segment *segment)
@@ -297,15 +312,18 @@ void segments_leave(struct cpu *cpu)
     static const enum segment_name data[] = {SEG_ES, SEG_FS, SEG_GS, SEG_DS};
 
     for (int i = 0; i < 4; i++) {
-        const struct segment *segment = &cpu->segment[data[i]];
+        struct segment *segment = &cpu->segment[data[i]];
         bool conforming =
             (segment->rights & (RIGHTS_CODE | RIGHTS_EXPAND_DOWN)) == (RIGHTS_CODE | RIGHTS_EXPAND_DOWN);
 
         /* FS and GS of 64-bit code are null as a rule and have a base all the same. */
         if (in_long_mode(cpu) && (segment->rights & RIGHTS_UNUSABLE))
             continue;
-        if (!conforming && (segment->rights & RIGHTS_DPL) >> RIGHTS_DPL_SHIFT < cpl(cpu))
-            segment_install_null(cpu, data[i], 0);
+        if (conforming || (segment->rights & RIGHTS_DPL) >> RIGHTS_DPL_SHIFT >= cpl(cpu))
+            continue;
+        /* The selector alone becomes null: 64-bit code goes on with the base. */
+        segment->selector = 0;
+        segment->rights |= RIGHTS_UNUSABLE;
     }
 }
 

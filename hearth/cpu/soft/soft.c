@@ -114,7 +114,7 @@ static bool attend(struct cpu *cpu, enum run_result *result)
         init_take(cpu);
     if (startup_wanted(cpu))
         startup_take(cpu);
-    if (cpu->debug_pending)
+    if (cpu->debug_pending && !cpu->debug_shadow)
         debug_after(cpu, false);
     if (!cpu->interrupt_shadow && nmi_wanted(cpu))
         nmi_take(cpu);
@@ -145,11 +145,12 @@ static void single_run(struct cpu *cpu)
     bool stepped = cpu->rflags & FLAG_TF;
 
     atomic_store(&cpu->attention, 1);
-    cpu->interrupt_shadow = cpu->step_skipped = false;
+    cpu->interrupt_shadow = cpu->debug_shadow = cpu->step_skipped = false;
     debug_before(cpu);
     block_run(cpu, code_find(cpu, true));
-    if (cpu->debug_pending || (stepped && !cpu->step_skipped))
-        debug_after(cpu, stepped && !cpu->step_skipped);
+    stepped &= !cpu->step_skipped;
+    if (!cpu->debug_shadow && (cpu->debug_pending || stepped))
+        debug_after(cpu, stepped);
 }
 
 /* fault() has jumped here, RIP at the instruction. Delivery may fault again and come back. */
@@ -255,7 +256,7 @@ static void cpu_init(struct cpu *cpu, uint64_t cr0)
     cpu->dr[7] = RESET_DR7;
     cpu->debug_pending = 0;
     cpu->delivery.active = false;
-    cpu->halted = cpu->shutdown = cpu->interrupt_shadow = cpu->nmi_blocked = false;
+    cpu->halted = cpu->shutdown = cpu->interrupt_shadow = cpu->debug_shadow = cpu->nmi_blocked = false;
     cpu->records = 0;
     atomic_store(&cpu->nmi, false);
 }

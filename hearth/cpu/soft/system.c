@@ -105,14 +105,15 @@ void system_lldt(struct cpu *cpu, uint16_t selector)
 
 void system_ltr(struct cpu *cpu, uint16_t selector)
 {
+    struct segment tss;
     uint64_t raw, upper;
 
     system_need_protected_ring0(cpu);
     raw = task_descriptor(cpu, selector, VECTOR_GP);
     upper = descriptor_upper(cpu, selector, "TR");
+    descriptor_to_system_segment(cpu, raw, upper, selector, &tss);
     descriptor_change(cpu, selector, TYPE_BUSY, 0);
-    descriptor_to_segment(raw, selector, &cpu->tr);
-    cpu->tr.base |= upper;
+    cpu->tr = tss;
     cpu->tr.rights |= TYPE_BUSY;
 }
 

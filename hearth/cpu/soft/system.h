@@ -77,6 +77,9 @@ void system_swapgs(struct cpu *cpu);                 /* #UD outside of 64-bit co
 uint64_t system_read_base(struct cpu *cpu, enum segment_name name);
 void system_write_base(struct cpu *cpu, enum segment_name name, uint64_t value);
 
+/* VMCALL and VMMCALL. (*) */
+void system_hypercall(struct cpu *cpu);
+
 /* ---- flags and interrupts ---- */
 
 /* STAC and CLAC. */
@@ -101,6 +104,8 @@ static inline bool debug_watches_code(const struct cpu *cpu)
 }
 /* Before an instruction, cpu->rip exact and cpu->op NULL: raises #DB if a breakpoint is there and RF is clear; clears RF. */
 void debug_before(struct cpu *cpu);
+/* For the instruction under way: it traps by the TF that it leaves, not by the one that it found. */
+void debug_step_after(struct cpu *cpu);
 /* After an instruction that ran with TF set (`stepped`) or when cpu->debug_pending is not 0, cpu->rip exact and cpu->op
  * NULL: raises #DB as a trap. */
 void debug_after(struct cpu *cpu, bool stepped);

@@ -159,8 +159,7 @@ void ldtr_load(struct cpu *cpu, uint16_t selector, unsigned vector)
         fault_error(cpu, vector == VECTOR_GP ? VECTOR_NP : vector, selector & ERROR_SELECTOR);
     }
     upper = descriptor_upper(cpu, selector, "LDTR");
-    descriptor_to_segment(raw, selector, &cpu->ldtr);
-    cpu->ldtr.base |= upper;
+    descriptor_to_system_segment(cpu, raw, upper, selector, &cpu->ldtr);
 }
 
 /* ---- the switch ---- */
