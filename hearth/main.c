@@ -102,7 +102,8 @@ static const struct engine_ops *engine_choose(struct machine_config *config)
     if (config->cpus > ops->cpus_most) {
         warn("-smp %u: the %s engine runs %u CPU, so the guest gets that", config->cpus, ops->name,
              ops->cpus_most);
-        config->cpus = ops->cpus_most;
+        config->cpus = config->cpus_most = ops->cpus_most;
+        config->topology = (struct topology){1, 1, 1, 1};
     }
     return ops;
 }

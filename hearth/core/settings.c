@@ -194,6 +194,18 @@ uint64_t settings_size(struct settings *settings, const char *key, uint64_t unit
     return fallback;
 }
 
+const char *settings_unasked(struct settings *settings, const char **value)
+{
+    for (struct property *property = settings->properties; property; property = property->next) {
+        if (property->known)
+            continue;
+        property->known = true;
+        *value = property->value;
+        return property->key;
+    }
+    return NULL;
+}
+
 /* ---- errors */
 
 void settings_refuse(struct settings *settings, const char *format, ...)

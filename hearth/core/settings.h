@@ -36,6 +36,10 @@ bool settings_switch(struct settings *settings, const char *key, bool fallback);
 /* A size as size_parse() reads it; a bare number counts `unit` bytes. */
 uint64_t settings_size(struct settings *settings, const char *key, uint64_t unit, uint64_t fallback);
 
+/* In the order typed, those that nobody has asked for yet, each once and then known: the key, its value in *value; NULL: no
+ * more. For parts with keys that are not one name each (-cpu's features, -numa's cpus= given twice). */
+const char *settings_unasked(struct settings *settings, const char **value);
+
 /* Makes this the error if there is none yet. */
 void settings_refuse(struct settings *settings, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -18,6 +18,7 @@
 #include "core/clock.h"
 #include "core/memory.h"
 #include "core/message.h"
+#include "core/topology.h"
 #include "cpu/state.h"
 
 struct engine;
@@ -30,6 +31,7 @@ struct engine_machine {
     struct bus *mmio;
     struct clock *clock; /* the time stamp counter and the in-kernel timers follow it */
     unsigned cpus;
+    struct topology topology; /* holds that many CPUs and perhaps more */
     bool no_irqchip; /* kernel-irqchip=off: kvm leaves PIC, APICs and PIT to the machine; allows one CPU */
     /* Interrupt acknowledge: the 8259A pair's vector for an INTR that is high. The engine holds the lock. */
     uint8_t (*acknowledge)(void *opaque);

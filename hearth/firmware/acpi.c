@@ -179,18 +179,19 @@ static void override(struct aml *madt, unsigned irq, unsigned interrupt, unsigne
     aml_number(madt, flags, 2);
 }
 
-static void madt_processors(struct aml *madt, unsigned cpus)
+/* Those that may be plugged in stand here too, disabled. */
+static void madt_processors(struct aml *madt, const struct cpus *cpus)
 {
-    for (unsigned cpu = 0; cpu < cpus; cpu++) {
+    for (unsigned cpu = 0; cpu < cpus->most; cpu++) {
         aml_number(madt, MADT_LOCAL_APIC, 1);
         aml_number(madt, 8, 1);
         aml_number(madt, cpu, 1); /* ACPI's number, then the APIC's */
-        aml_number(madt, cpu, 1);
-        aml_number(madt, LOCAL_APIC_ENABLED, 4);
+        aml_number(madt, topology_apic_id(&cpus->topology, cpu), 1);
+        aml_number(madt, cpus->present[cpu] ? LOCAL_APIC_ENABLED : 0, 4);
     }
 }
 
-static size_t madt_write(struct acpi *acpi, unsigned cpus)
+static size_t madt_write(struct acpi *acpi, const struct cpus *cpus)
 {
     static const uint8_t level_triggered[] = {5, ACPI_SCI, 10, 11};
     struct aml *madt = &acpi->tables;

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/topology.h"
 #include "devices/fwcfg.h"
 #include "firmware/aml.h"
 
@@ -23,7 +24,7 @@ enum {
 };
 
 struct acpi_description {
-    unsigned cpus;             /* 1 to 255; APIC identifiers from 0 */
+    const struct cpus *cpus;   /* as they are when the tables are built */
     bool apic;                 /* there are local APICs and an IOAPIC, its input 2 joined to IRQ 0 */
     bool screen;               /* there is a display adapter */
     bool serial[ACPI_SERIALS]; /* COM1, COM2 */

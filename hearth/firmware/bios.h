@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "core/memory.h"
+#include "core/topology.h"
 #include "devices/fwcfg.h"
 
 /* A ROM image. All zeros: none. */
@@ -37,7 +38,7 @@ uint64_t firmware_ram_below_4g(uint64_t ram_size);
 
 struct firmware_description {
     uint64_t ram_size;
-    unsigned cpus, cpus_most;
+    const struct cpus *cpus;
     const char *boot_order;     /* -boot's letters, "cad"; NULL for the default */
     bool boot_menu;             /* -boot menu=on */
     uint8_t floppy_types[2];    /* CMOS 10h: 0 none, 4 1.44 MB, 5 2.88 MB, 2 1.2 MB ... */

@@ -211,13 +211,13 @@ void firmware_describe(const struct firmware_description *machine, struct fwcfg 
     cmos_floppies(&cmos, machine->floppy_types);
     cmos_disks(&cmos, machine->disk_sizes);
     cmos_boot_order(&cmos, letters);
-    cmos_set(&cmos, CMOS_CPUS, 1, machine->cpus - 1);
+    cmos_set(&cmos, CMOS_CPUS, 1, cpus_present(machine->cpus) - 1);
 
     describe_memory(fwcfg, machine->ram_size);
     describe_boot_order(fwcfg, letters, machine);
     fwcfg_add_number(fwcfg, FWCFG_NOGRAPHIC, 2, 0);
-    fwcfg_add_number(fwcfg, FWCFG_CPUS, 2, machine->cpus);
-    fwcfg_add_number(fwcfg, FWCFG_CPUS_MOST, 2, machine->cpus_most);
+    fwcfg_add_number(fwcfg, FWCFG_CPUS, 2, cpus_present(machine->cpus));
+    fwcfg_add_number(fwcfg, FWCFG_CPUS_MOST, 2, cpus_apic_ids(machine->cpus));
     fwcfg_add_number(fwcfg, FWCFG_BOOT_MENU, 2, machine->boot_menu);
     fwcfg_add_file(fwcfg, "etc/boot-fail-wait", wait_for_ever, sizeof(wait_for_ever));
     describe_tables(fwcfg, machine);

@@ -52,11 +52,11 @@ static void sleeping_states(struct aml *aml)
     aml_close(aml);
 }
 
-static void processors(struct aml *aml, unsigned cpus)
+static void processors(struct aml *aml, const struct cpus *cpus)
 {
     char path[8];
     aml_open_named(aml, AML_SCOPE, "\\_PR");
-    for (unsigned cpu = 0; cpu < cpus; cpu++) {
+    for (unsigned cpu = 0; cpu < cpus->most; cpu++) {
         snprintf(path, sizeof(path), "C%03X", cpu & 0xfff);
         aml_open_named(aml, AML_PROCESSOR, path);
         aml_number(aml, cpu, 1);

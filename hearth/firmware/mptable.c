@@ -51,11 +51,13 @@ enum {
 #define LOCAL_APIC_ADDRESS 0xfee00000u
 #define IOAPIC_ADDRESS     0xfec00000u
 
-static void processors(struct aml *table, unsigned cpus)
+static void processors(struct aml *table, const struct cpus *cpus)
 {
-    for (unsigned cpu = 0; cpu < cpus; cpu++) {
+    for (unsigned cpu = 0; cpu < cpus->most; cpu++) {
+        if (!cpus->present[cpu])
+            continue;
         aml_number(table, ENTRY_PROCESSOR, 1);
-        aml_number(table, cpu, 1);
+        aml_number(table, topology_apic_id(&cpus->topology, cpu), 1);
         aml_number(table, LOCAL_APIC_VERSION, 1);
         aml_number(table, PROCESSOR_ENABLED | (cpu ? 0 : PROCESSOR_BOOT), 1);
         aml_number(table, SIGNATURE, 4);
@@ -115,7 +117,7 @@ static unsigned interrupts(struct aml *table)
     return count + 2;
 }
 
-void mptable_build(struct aml *table, unsigned cpus)
+void mptable_build(struct aml *table, const struct cpus *cpus)
 {
     aml_bytes(table, "PCMP", 4);
     aml_number(table, 0, 2);
@@ -134,7 +136,7 @@ void mptable_build(struct aml *table, unsigned cpus)
     aml_number(table, IOAPIC_VERSION, 1);
     aml_number(table, IOAPIC_ENABLED, 1);
     aml_number(table, IOAPIC_ADDRESS, 4);
-    uint16_t count = htole16((uint16_t)(cpus + 2 + 1 + interrupts(table))),
+    uint16_t count = htole16((uint16_t)(cpus_present(cpus) + 2 + 1 + interrupts(table))),
              size = htole16((uint16_t)table->size);
     memcpy(table->bytes + HEADER_LENGTH, &size, sizeof(size));
     memcpy(table->bytes + HEADER_COUNT, &count, sizeof(count));

@@ -4,12 +4,13 @@
 
 #include <stdint.h>
 
+#include "core/topology.h"
 #include "firmware/aml.h"
 
 enum { MPTABLE_POINTER_SIZE = 16 };
 
 /* Appends the table to *bytes, which is empty. */
-void mptable_build(struct aml *bytes, unsigned cpus);
+void mptable_build(struct aml *bytes, const struct cpus *cpus);
 /* The floating pointer to a table at `address`. */
 void mptable_pointer(uint8_t pointer[MPTABLE_POINTER_SIZE], uint32_t address);
 

@@ -59,6 +59,7 @@ struct machine {
     size_t last_words_length;
 
     unsigned cpus;
+    struct cpus cpu_set;
     struct cpu_thread *threads;
     pthread_cond_t go, stands;
     struct machine_listener *listeners;
@@ -417,6 +418,7 @@ static void engine_start(struct machine *machine)
         .mmio = pc_mmio(machine->pc),
         .clock = machine->clock,
         .cpus = machine->cpus,
+        .topology = machine->config->topology,
         .no_irqchip = machine->config->no_irqchip,
         .acknowledge = pc_acknowledge,
         .end_of_interrupt = pc_end_of_interrupt,
@@ -449,6 +451,7 @@ struct machine *machine_create(const struct machine_config *config, const struct
     machine->ops = ops;
     machine->loop = loop;
     machine->cpus = config->cpus;
+    cpus_set_up(&machine->cpu_set, &config->topology, config->cpus);
     pthread_cond_init(&machine->go, NULL);
     pthread_cond_init(&machine->stands, NULL);
     machine->request_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -456,7 +459,7 @@ struct machine *machine_create(const struct machine_config *config, const struct
     if (machine->request_event < 0 || !machine->clock)
         die("cannot create a timer: %s", strerror(errno));
 
-    machine->pc = pc_create(config, machine->clock);
+    machine->pc = pc_create(config, &machine->cpu_set, machine->clock);
     engine_start(machine);
     threads_start(machine);
     machine_lock();

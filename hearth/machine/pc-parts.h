@@ -30,6 +30,7 @@ enum {
 
 struct pc {
     const struct machine_config *config;
+    const struct cpus *cpus; /* which are there, as machine.c keeps it */
     struct pc_events events;
     struct clock *clock;
     const struct engine_ops *ops;

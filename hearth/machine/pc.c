@@ -54,10 +54,11 @@ static void firmware_open(struct pc *pc)
         die("%s", error);
 }
 
-struct pc *pc_create(const struct machine_config *config, struct clock *clock)
+struct pc *pc_create(const struct machine_config *config, const struct cpus *cpus, struct clock *clock)
 {
     struct pc *pc = allocate(sizeof(*pc));
     pc->config = config;
+    pc->cpus = cpus;
     pc->clock = clock;
     pc->memory = memory_create(config->ram_size);
     if (!pc->memory)
@@ -232,7 +233,7 @@ static void kernel_open(struct pc *pc)
         .ram_size = config->ram_size,
         .text_mode = pc->vga != NULL,
         .long_mode = pc->ops->abilities(pc->engine)->long_mode,
-        .tables = {.cpus = config->cpus,
+        .tables = {.cpus = pc->cpus,
                    .apic = has_apics(pc),
                    .screen = pc->vga != NULL,
                    .serial = {pc->uart[0] != NULL, pc->uart[1] != NULL},
@@ -320,8 +321,7 @@ static void describe(struct pc *pc)
     uint8_t floppies = fdc_cmos_types(pc->fdc);
     struct firmware_description description = {
         .ram_size = pc->config->ram_size,
-        .cpus = pc->config->cpus,
-        .cpus_most = pc->config->cpus,
+        .cpus = pc->cpus,
         .boot_order = !pc->booted && pc->config->boot_once ? pc->config->boot_once : pc->config->boot_order,
         .boot_menu = pc->config->boot_menu,
         .floppy_types = {floppies >> 4, floppies & 0xf},

@@ -15,7 +15,7 @@ struct pc_events {
 };
 
 /* In two steps, since the engine needs the maps and the parts need to know what the engine has already. */
-struct pc *pc_create(const struct machine_config *config, struct clock *clock);
+struct pc *pc_create(const struct machine_config *config, const struct cpus *cpus, struct clock *clock);
 struct memory *pc_memory(struct pc *pc);
 struct bus *pc_ports(struct pc *pc);
 struct bus *pc_mmio(struct pc *pc);

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/topology.h"
+
 enum accelerator { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT };
 enum display_kind { DISPLAY_DEFAULT, DISPLAY_TERMINAL, DISPLAY_NONE };
 
@@ -22,8 +24,9 @@ struct machine_config {
     const char *program; /* argv[0]'s last part, for messages */
     const char *name;    /* -name; NULL without */
 
-    uint64_t ram_size; /* bytes, a multiple of 8 KiB */
-    unsigned cpus;
+    uint64_t ram_size;        /* bytes, a multiple of 8 KiB */
+    unsigned cpus, cpus_most; /* at the start; with those that may be plugged in */
+    struct topology topology; /* of cpus_most */
     enum accelerator accelerator;
     bool no_irqchip; /* -accel kvm,kernel-irqchip=off */
 

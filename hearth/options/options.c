@@ -58,7 +58,9 @@ static const struct option {
 } options[] = {
     {NULL, "Machine", NULL, NULL},
     {"m", "SIZE", parse_memory, "guest RAM, default 128M; suffixes k M G T, without one MiB"},
-    {"smp", "N", parse_cpus, "number of CPUs, default 1"},
+    {"smp", "N[,maxcpus=][,...]", parse_cpus,
+     "number of CPUs, default 1; ,sockets= ,dies= ,cores= ,threads= arrange\nthem, and up to maxcpus= can be "
+     "plugged in later"},
     {"accel", "auto|kvm|soft", parse_accelerator,
      "what runs the guest's code: the kernel's KVM, the software CPU\n(also called tcg), or KVM if it proves "
      "usable (default);\n"
@@ -153,7 +155,8 @@ static const struct option *option_find(const char *name)
 static void defaults_set(struct machine_config *config)
 {
     config->ram_size = RAM_DEFAULT_MIB * MIB;
-    config->cpus = 1;
+    config->cpus = config->cpus_most = 1;
+    config->topology = (struct topology){1, 1, 1, 1};
     config->debugcon_port = 0xe9;
 }
 

@@ -6,12 +6,33 @@
 #include "core/log.h"
 #include "options/parse.h"
 
-enum { RAM_GRAIN = 8192, CPUS_MOST = 255 };
+enum { RAM_GRAIN = 8192, SLOTS_MOST = 256 };
+
+/* slots= and maxmem= are looked at as QEMU does; there is no memory that can be plugged in. */
+static void check_room(const struct context *context, uint64_t size, uint64_t most, uint64_t slots)
+{
+    if (slots && !most)
+        refuse(context, "slots specified but no max-size");
+    if (most && most < size)
+        refuse(context,
+               "invalid value of maxmem: maximum memory size (%#llx) must be at least the initial memory "
+               "size (%#llx)",
+               (unsigned long long)most, (unsigned long long)size);
+    if (slots && most == size)
+        refuse(context,
+               "invalid value of maxmem: memory slots were specified but maximum memory size (%#llx) is "
+               "equal to the initial memory size (%#llx)",
+               (unsigned long long)most, (unsigned long long)size);
+    if (slots > SLOTS_MOST)
+        refuse(context, "unsupported amount of memory slots: %llu", (unsigned long long)slots);
+}
 
 void parse_memory(const struct context *context)
 {
     struct settings *settings = value_parse(context, "size");
     uint64_t size = settings_size(settings, "size", MIB, 0);
+    uint64_t most = settings_size(settings, "maxmem", MIB, 0);
+    uint64_t slots = settings_number(settings, "slots", 0, UINT64_MAX);
     value_done(settings);
     if (!size)
         size = RAM_DEFAULT_MIB * MIB;
@@ -20,24 +41,8 @@ void parse_memory(const struct context *context)
     size = (size + RAM_GRAIN - 1) / RAM_GRAIN * RAM_GRAIN;
     if (size < MIB)
         refuse(context, "a PC needs at least 1 MiB of RAM");
+    check_room(context, size, most, slots);
     context->config->ram_size = size;
-}
-
-void parse_cpus(const struct context *context)
-{
-    struct settings *settings = value_parse(context, "cpus");
-    const char *text = settings_text(settings, "cpus", "1");
-    char *end;
-    value_done(settings);
-    unsigned long cpus = strtoul(text, &end, 10);
-    if (*end || *text < '0' || *text > '9')
-        refuse(context, "Parameter 'smp.cpus' expects integer");
-    if (!cpus)
-        refuse(context, "Invalid CPU topology: CPU topology parameters must be greater than zero");
-    if (cpus > CPUS_MOST)
-        refuse(context, "Invalid SMP CPUs %lu. The max CPUs supported by machine 'pc' is %d", cpus,
-               CPUS_MOST);
-    context->config->cpus = (unsigned)cpus;
 }
 
 static void accelerator_set(const struct context *context, const char *word)

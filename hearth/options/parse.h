@@ -1,5 +1,5 @@
 /*
- * Between the option table and the functions that read the values: parse-machine.c, parse-boot.c, parse-view.c, parse-devices.c.
+ * Between the option table and the functions that read the values: parse-machine.c, parse-cpus.c, parse-boot.c, parse-view.c, parse-devices.c.
  */
 #ifndef OPTIONS_PARSE_H
 #define OPTIONS_PARSE_H

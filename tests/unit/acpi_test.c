@@ -10,7 +10,13 @@
 
 enum { ADDRESS = 0xf0100 };
 
-static const struct acpi_description typical = {2, true, true, {true, false}, 0x8000000};
+static struct cpus cpus;
+static const struct acpi_description typical = {&cpus, true, true, {true, false}, 0x8000000};
+
+static void cpus_of(unsigned cores)
+{
+    cpus_set_up(&cpus, &(struct topology){1, 1, cores, 1}, cores);
+}
 
 static uint32_t read32(const uint8_t *at)
 {
@@ -109,8 +115,8 @@ static void interrupt_controllers(void **state)
     for (unsigned i = 0; i < 3; i++) {
         struct acpi_description machine = typical;
         struct placed placed;
-        unsigned cpus = 0, ioapics = 0, overrides = 0;
-        machine.cpus = counts[i];
+        unsigned seen = 0, ioapics = 0, overrides = 0;
+        cpus_of(counts[i]);
         place(&placed, &machine);
         const uint8_t *madt = table(&placed, "APIC");
         assert_int_equal(read32(madt + 36), 0xfee00000);
@@ -119,7 +125,7 @@ static void interrupt_controllers(void **state)
             const uint8_t *entry = madt + offset;
             assert_true(entry[1] >= 2);
             if (entry[0] == 0) {
-                assert_int_equal(entry[3], cpus++);
+                assert_int_equal(entry[3], seen++);
                 assert_int_equal(read32(entry + 4), 1);
             }
             ioapics += entry[0] == 1 && read32(entry + 4) == 0xfec00000 && read32(entry + 8) == 0;
@@ -130,11 +136,34 @@ static void interrupt_controllers(void **state)
             overrides += entry[0] == 2;
         }
         assert_int_equal(offset, read32(madt + 4));
-        assert_int_equal(cpus, counts[i]);
+        assert_int_equal(seen, counts[i]);
         assert_int_equal(ioapics, 1);
         assert_int_equal(overrides, 5);
         acpi_free(&placed.acpi);
     }
+}
+
+/* A field of two bits for three cores; CPUs that may be plugged in are listed and not enabled. */
+static void apic_identifiers_follow_the_topology(void **state)
+{
+    static const uint8_t identifiers[] = {0, 1, 2, 4, 5, 6};
+    struct placed placed;
+    unsigned seen = 0;
+    (void)state;
+    cpus_set_up(&cpus, &(struct topology){2, 1, 3, 1}, 4);
+    place(&placed, &typical);
+    const uint8_t *madt = table(&placed, "APIC");
+    for (uint32_t offset = 44; offset < read32(madt + 4); offset += madt[offset + 1]) {
+        const uint8_t *entry = madt + offset;
+        if (entry[0] != 0)
+            continue;
+        assert_int_equal(entry[2], seen);
+        assert_int_equal(entry[3], identifiers[seen]);
+        assert_int_equal(read32(entry + 4), seen < 4);
+        seen++;
+    }
+    assert_int_equal(seen, 6);
+    acpi_free(&placed.acpi);
 }
 
 static void without_apics_there_is_no_madt(void **state)
@@ -142,7 +171,7 @@ static void without_apics_there_is_no_madt(void **state)
     struct acpi_description machine = typical;
     struct placed placed;
     (void)state;
-    machine.cpus = 1;
+    cpus_of(1);
     machine.apic = false;
     place(&placed, &machine);
     assert_null(table(&placed, "APIC"));
@@ -215,11 +244,11 @@ static void iasl_agrees(void **state)
         skip();
     }
     assert_non_null(mkdtemp(folder));
-    for (unsigned cpus = 1; cpus < 256; cpus += 254)
+    for (unsigned cores = 1; cores < 256; cores += 254)
         for (unsigned i = 0; i < 3; i++) {
             struct acpi_description machine = typical;
             struct placed placed;
-            machine.cpus = cpus;
+            cpus_of(cores);
             place(&placed, &machine);
             const uint8_t *bytes = signatures[i] ? table(&placed, signatures[i])
                                                  : at(&placed, read32(table(&placed, "FACP") + 40));
@@ -241,10 +270,15 @@ static void iasl_agrees(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(root_pointer),          cmocka_unit_test(fixed_hardware),
-        cmocka_unit_test(interrupt_controllers), cmocka_unit_test(without_apics_there_is_no_madt),
-        cmocka_unit_test(package_lengths),       cmocka_unit_test(names_and_integers),
+        cmocka_unit_test(root_pointer),
+        cmocka_unit_test(fixed_hardware),
+        cmocka_unit_test(interrupt_controllers),
+        cmocka_unit_test(apic_identifiers_follow_the_topology),
+        cmocka_unit_test(without_apics_there_is_no_madt),
+        cmocka_unit_test(package_lengths),
+        cmocka_unit_test(names_and_integers),
         cmocka_unit_test(iasl_agrees),
     };
+    cpus_of(2);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@ static char folder[] = "/tmp/direct_test.XXXXXX";
 static char error[512];
 static char kernel_path[64], initrd_path[64];
 static struct direct_description machine;
+static struct cpus cpus;
 
 static void file_write(const char *path, const void *bytes, size_t size)
 {
@@ -47,8 +48,9 @@ static int set_up(void **state)
     machine = (struct direct_description){.kernel = kernel_path,
                                           .ram_size = 64 * MIB,
                                           .long_mode = true,
-                                          .tables = {1, true, true, {true, true}, 64 * MIB}};
+                                          .tables = {&cpus, true, true, {true, true}, 64 * MIB}};
     memset(error, 0, sizeof(error));
+    cpus_set_up(&cpus, &(struct topology){1, 1, 1, 1}, 1);
     return 0;
 }
 
@@ -500,9 +502,9 @@ static void mp_table(void **state)
     for (unsigned i = 0; i < 3; i++) {
         struct run guest;
         uint8_t sum = 0;
-        unsigned cpus = 0;
+        unsigned seen = 0;
         bzimage_make();
-        machine.tables.cpus = counts[i];
+        cpus_set_up(&cpus, &(struct topology){1, 1, counts[i], 1}, counts[i]);
         run(&guest);
         const uint8_t *pointer = ram(&guest, 0xf0020);
         assert_memory_equal(pointer, "_MP_", 4);
@@ -513,11 +515,11 @@ static void mp_table(void **state)
             sum = (uint8_t)(sum + table[byte]);
         assert_int_equal(sum, 0);
         for (unsigned left = (unsigned)get(table + 34, 2); left; left--) {
-            cpus += entry[0] == 0;
+            seen += entry[0] == 0;
             entry += entry[0] == 0 ? 20 : 8;
         }
         assert_int_equal(entry - table, get(table + 4, 2));
-        assert_int_equal(cpus, counts[i]);
+        assert_int_equal(seen, counts[i]);
         finish(&guest);
     }
 }
