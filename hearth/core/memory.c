@@ -4,6 +4,7 @@
 #include "core/memory.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,6 +213,35 @@ bool memory_write(struct memory *memory, uint64_t address, const void *from, uin
     return whole;
 }
 
+bool memory_backs(const struct memory *memory, uint64_t address, uint64_t size, bool writable)
+{
+    if (size && size - 1 > UINT64_MAX - address)
+        return false;
+    while (size) {
+        uint64_t length;
+        bool may_write;
+        if (!memory_at(memory, address, &length, &may_write) || (writable && !may_write))
+            return false;
+        if (length >= size)
+            return true;
+        address += length;
+        size -= length;
+    }
+    return true;
+}
+
+bool memory_read_16(struct memory *memory, uint64_t address, uint16_t *value)
+{
+    uint64_t length;
+    bool writable;
+    const uint8_t *host = memory_at(memory, address, &length, &writable);
+    *value = UINT16_MAX;
+    if (!host || address % 2)
+        return false;
+    *value = le16toh(__atomic_load_n((const uint16_t *)(const void *)host, __ATOMIC_ACQUIRE));
+    return true;
+}
+
 /* What of [address, address + size) lies in one writable range, to be followed by written(); NULL: none. */
 static uint8_t *writable_at(const struct memory *memory, uint64_t address, uint64_t size, uint64_t *length)
 {
@@ -228,6 +258,17 @@ static void written(struct memory *memory, uint64_t address, uint64_t size)
 {
     if (memory->listener.written)
         memory->listener.written(memory->listener.opaque, address, size);
+}
+
+bool memory_write_16(struct memory *memory, uint64_t address, uint16_t value)
+{
+    uint64_t length;
+    uint8_t *host = writable_at(memory, address, sizeof(value), &length);
+    if (!host || address % 2)
+        return false;
+    __atomic_store_n((uint16_t *)(void *)host, htole16(value), __ATOMIC_RELEASE);
+    written(memory, address, sizeof(value));
+    return true;
 }
 
 bool memory_load(struct memory *memory, uint64_t address, int descriptor, uint64_t offset, uint64_t size)

@@ -56,6 +56,14 @@ uint8_t *memory_at(const struct memory *memory, uint64_t address, uint64_t *leng
 bool memory_read(struct memory *memory, uint64_t address, void *to, uint64_t size);
 bool memory_write(struct memory *memory, uint64_t address, const void *from, uint64_t size);
 
+/* Whether memory backs every byte; `writable`: and none of it is ROM. */
+bool memory_backs(const struct memory *memory, uint64_t address, uint64_t size, bool writable);
+
+/* A word that a CPU may read or write meanwhile, at an even address: never torn, and in order with what stands around it
+ * (the read before later ones, the write after earlier ones). False as above. */
+bool memory_read_16(struct memory *memory, uint64_t address, uint16_t *value);
+bool memory_write_16(struct memory *memory, uint64_t address, uint16_t value);
+
 /*
  * Straight from a file, with no copy between, or zeros; the range lies in writable memory. False with errno set, 0 if
  * the file ends early.

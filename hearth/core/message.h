@@ -29,4 +29,27 @@ struct interrupt_message {
     bool level; /* level-triggered: the receiver's EOI is made known to the IOAPIC */
 };
 
+typedef void message_function(void *opaque, const struct interrupt_message *message);
+
+/* How a device sends one: a write of 32 bits to this page of addresses. */
+#define MESSAGE_ADDRESS 0xfee00000ull
+enum {
+    MESSAGE_ADDRESS_DESTINATION_SHIFT = 12,
+    MESSAGE_ADDRESS_LOGICAL = 1 << 2,
+    MESSAGE_DATA_DELIVERY_SHIFT = 8,
+    MESSAGE_DATA_ASSERT = 1 << 14,
+    MESSAGE_DATA_LEVEL = 1 << 15,
+};
+
+static inline struct interrupt_message message_from_write(uint64_t address, uint32_t data)
+{
+    return (struct interrupt_message){
+        .destination = address >> MESSAGE_ADDRESS_DESTINATION_SHIFT & 0xff,
+        .logical = address & MESSAGE_ADDRESS_LOGICAL,
+        .delivery = (enum delivery)(data >> MESSAGE_DATA_DELIVERY_SHIFT & 7),
+        .vector = (uint8_t)data,
+        .level = data & MESSAGE_DATA_LEVEL,
+    };
+}
+
 #endif

@@ -74,7 +74,8 @@ struct engine_ops {
     /* The INTR pin, from the 8259A. Unused where abilities.irqchip. */
     void (*interrupt)(struct vcpu *vcpu, bool level);
     void (*nmi)(struct vcpu *vcpu);
-    /* Where abilities.lapic: delivers it to the local APICs that it is meant for. An ExtINT is a claim on interrupt(). */
+    /* Where abilities.lapic or .irqchip: delivers it to the local APICs that it is meant for. An ExtINT, of abilities.lapic
+     * alone, is a claim on interrupt(). */
     void (*message)(struct engine *engine, const struct interrupt_message *message);
     /* Where abilities.irqchip: drives a global system interrupt 0 to 23. 0 to 15 reach 8259A and IOAPIC both, 0 the
      * IOAPIC's pin 2 as on every PC (irq0-override in the tables of the firmware). Any thread. */

@@ -44,7 +44,7 @@ enum entry_bits {
 
 struct ioapic {
     struct bus *mmio;
-    void (*send)(void *opaque, const struct interrupt_message *message);
+    message_function *send;
     void *opaque;
     uint8_t select, id;
     uint32_t lines; /* asserted now */
@@ -188,9 +188,7 @@ void ioapic_reset(struct ioapic *ioapic)
         ioapic->entry[pin] = ENTRY_MASKED;
 }
 
-struct ioapic *ioapic_create(struct bus *mmio,
-                             void (*send)(void *opaque, const struct interrupt_message *message),
-                             void *opaque)
+struct ioapic *ioapic_create(struct bus *mmio, message_function *send, void *opaque)
 {
     struct ioapic *ioapic = allocate(sizeof(*ioapic));
 

@@ -14,9 +14,7 @@ struct ioapic;
 enum { IOAPIC_PINS = 24 };
 
 /* `send` takes its messages to the local APICs. */
-struct ioapic *ioapic_create(struct bus *mmio,
-                             void (*send)(void *opaque, const struct interrupt_message *message),
-                             void *opaque);
+struct ioapic *ioapic_create(struct bus *mmio, message_function *send, void *opaque);
 void ioapic_destroy(struct ioapic *ioapic); /* NULL is harmless */
 /* All pins masked; the levels stay what their devices drive. */
 void ioapic_reset(struct ioapic *ioapic);

@@ -2,10 +2,10 @@
  * PCI bus 0: configuration mechanism 1 at CF8h and CFCh, the configuration header and what follows from it (BARs,
  * expansion ROM, interrupt pins).
  *
- * Left out: other buses, bridges' headers, 64-bit BARs, configuration mechanism 2, error reporting.
+ * Left out: other buses, bridges' headers, 64-bit BARs, configuration mechanism 2, error reporting. MSI-X is in pci-msix.c.
  * Sources: PCI Local Bus Specification 2.2, chapters 3.2.2.3 and 6; Intel 82441FX datasheet (290549), 3.1.
  */
-#include "devices/pci.h"
+#include "devices/pci-internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -23,47 +23,13 @@ enum {
 #define CONFADD_WRITABLE 0x80fffffcu
 
 enum {
-    FUNCTIONS = 256,
     ROM_INDEX = PCI_BARS,
-    DECODERS = PCI_BARS + 1,
     BAR_PORTS = 1 << 0,
     BAR_PREFETCHABLE = 1 << 3,
     ROM_ENABLE = 1 << 0,
     ROM_SMALLEST = 2048,
     HEADER_MULTIFUNCTION = 0x80,
     PORT_LIMIT = 0x10000,
-};
-
-struct decoder {
-    struct pci_device *owner;
-    struct pci_bar bar;
-    uint64_t address; /* as decoded now, or PCI_UNMAPPED */
-};
-
-struct pci_device {
-    struct pci_bus *bus;
-    const char *name;
-    unsigned slot, function;
-    uint8_t config[PCI_CONFIG_SIZE];
-    uint8_t reset[PCI_CONFIG_SIZE];
-    uint8_t writable[PCI_CONFIG_SIZE];
-    struct decoder decoders[DECODERS];
-    uint8_t *rom;
-    void (*written)(void *opaque, unsigned first, unsigned last);
-    void *opaque;
-    bool interrupt;
-};
-
-struct pci_bus {
-    struct bus *ports, *mmio;
-    struct memory *memory;
-    uint32_t address; /* CONFADD */
-    struct pci_device *functions[FUNCTIONS];
-    struct irq_line pirq[PCI_PIRQS];
-    unsigned pirq_count[PCI_PIRQS]; /* functions that pull it */
-    void *reset_control;
-    bus_read_function *reset_control_read;
-    bus_write_function *reset_control_write;
 };
 
 /* ---- decoding */
@@ -101,6 +67,12 @@ static bool memory_overlaps(struct memory *memory, uint64_t base, uint64_t size)
         if (ranges[i].base < base + size && base < ranges[i].base + ranges[i].size)
             return true;
     return false;
+}
+
+static void decoder_moved(const struct decoder *decoder)
+{
+    if (decoder->bar.moved)
+        decoder->bar.moved(decoder->bar.device, decoder->address);
 }
 
 static void decoder_unmap(struct decoder *decoder)
@@ -155,13 +127,14 @@ static void decoder_map(struct decoder *decoder, uint64_t base)
 
 static void device_decode(struct pci_device *device)
 {
-    for (unsigned i = 0; i < DECODERS; i++) {
+    for (unsigned i = 0; i < PCI_DECODERS; i++) {
         uint64_t wanted = decoder_wanted(device, i);
         if (wanted == device->decoders[i].address)
             continue;
         decoder_unmap(&device->decoders[i]);
         if (wanted != PCI_UNMAPPED)
             decoder_map(&device->decoders[i], wanted);
+        decoder_moved(&device->decoders[i]);
     }
 }
 
@@ -178,8 +151,13 @@ static struct pci_device *addressed(struct pci_bus *bus)
 static uint64_t data_read(void *opaque, uint64_t offset, unsigned size)
 {
     struct pci_bus *bus = opaque;
-    const struct pci_device *device = addressed(bus);
-    return device ? pci_get(device, (bus->address & 0xfc) + offset, size) : UINT64_MAX;
+    struct pci_device *device = addressed(bus);
+    unsigned first = (bus->address & 0xfc) + offset;
+    if (!device)
+        return UINT64_MAX;
+    if (device->reading)
+        device->reading(device->opaque, first, first + size - 1);
+    return pci_get(device, first, size);
 }
 
 static void data_write(void *opaque, uint64_t offset, unsigned size, uint64_t value)
@@ -194,6 +172,8 @@ static void data_write(void *opaque, uint64_t offset, unsigned size, uint64_t va
         device->config[i] =
             (device->config[i] & ~device->writable[i]) | ((uint8_t)value & device->writable[i]);
     device_decode(device);
+    if (device->msix)
+        msix_written(device->msix, first, last);
     if (device->written)
         device->written(device->opaque, first, last);
 }
@@ -233,9 +213,10 @@ struct pci_bus *pci_create(struct bus *ports, struct bus *mmio, struct memory *m
 
 void pci_destroy(struct pci_bus *bus)
 {
-    for (unsigned i = 0; i < FUNCTIONS; i++) {
+    for (unsigned i = 0; i < PCI_FUNCTIONS_MOST; i++) {
         if (!bus->functions[i])
             continue;
+        msix_destroy(bus->functions[i]->msix);
         free(bus->functions[i]->rom);
         free(bus->functions[i]);
     }
@@ -245,27 +226,35 @@ void pci_destroy(struct pci_bus *bus)
 void pci_reset(struct pci_bus *bus)
 {
     bus->address = 0;
-    for (unsigned i = 0; i < FUNCTIONS; i++) {
+    for (unsigned i = 0; i < PCI_FUNCTIONS_MOST; i++) {
         struct pci_device *device = bus->functions[i];
         if (!device)
             continue;
         memcpy(device->config, device->reset, sizeof(device->config));
         device_decode(device);
         pci_interrupt(device, false);
+        if (device->msix)
+            msix_reset(device->msix);
     }
+}
+
+bool pci_is_free(const struct pci_bus *bus, unsigned slot, unsigned function)
+{
+    return slot < PCI_SLOTS && function < PCI_FUNCTIONS && !bus->functions[slot << 3 | function];
 }
 
 struct pci_device *pci_add(struct pci_bus *bus, unsigned slot, unsigned function,
                            const struct pci_identity *identity)
 {
     struct pci_device *device = allocate(sizeof(*device));
-    assert(slot < 32 && function < 8 && !bus->functions[slot << 3 | function]);
+    assert(pci_is_free(bus, slot, function));
     bus->functions[slot << 3 | function] = device;
     device->bus = bus;
     device->name = identity->name;
     device->slot = slot;
     device->function = function;
-    for (unsigned i = 0; i < DECODERS; i++) {
+    device->capabilities_end = PCI_CAPABILITY_FIRST;
+    for (unsigned i = 0; i < PCI_DECODERS; i++) {
         device->decoders[i].owner = device;
         device->decoders[i].address = PCI_UNMAPPED;
     }
@@ -328,11 +317,28 @@ void pci_add_register(struct pci_device *device, unsigned offset, unsigned size,
     }
 }
 
+unsigned pci_add_capability(struct pci_device *device, uint8_t id, unsigned size)
+{
+    unsigned at = device->capabilities_end;
+    pci_add_register(device, at, 1, id, 0);
+    pci_add_register(device, at + 1, 1, pci_get(device, PCI_CAPABILITIES, 1), 0);
+    pci_add_register(device, PCI_CAPABILITIES, 1, at, 0);
+    pci_add_register(device, PCI_STATUS, 2, pci_get(device, PCI_STATUS, 2) | PCI_STATUS_CAPABILITIES, 0);
+    device->capabilities_end = (at + size + 3) & ~3u;
+    assert(device->capabilities_end <= PCI_CONFIG_SIZE);
+    return at;
+}
+
 void pci_on_write(struct pci_device *device, void (*written)(void *opaque, unsigned first, unsigned last),
                   void *opaque)
 {
     device->written = written;
     device->opaque = opaque;
+}
+
+void pci_on_read(struct pci_device *device, void (*reading)(void *opaque, unsigned first, unsigned last))
+{
+    device->reading = reading;
 }
 
 uint32_t pci_get(const struct pci_device *device, unsigned offset, unsigned size)
@@ -355,6 +361,30 @@ uint64_t pci_bar_address(const struct pci_device *device, unsigned index)
 {
     assert(index < PCI_BARS);
     return device->decoders[index].address;
+}
+
+static struct decoder *decoder_with(struct pci_device *device, unsigned bar, uint64_t offset, unsigned size)
+{
+    if (bar >= PCI_BARS || offset > device->decoders[bar].bar.size ||
+        size > device->decoders[bar].bar.size - offset)
+        return NULL;
+    return &device->decoders[bar];
+}
+
+bool pci_bar_read(struct pci_device *device, unsigned bar, uint64_t offset, unsigned size, uint64_t *value)
+{
+    struct decoder *decoder = decoder_with(device, bar, offset, size);
+    if (decoder)
+        *value = decoder_read(decoder, offset, size);
+    return decoder;
+}
+
+bool pci_bar_write(struct pci_device *device, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
+{
+    struct decoder *decoder = decoder_with(device, bar, offset, size);
+    if (decoder)
+        decoder_write(decoder, offset, size, value);
+    return decoder;
 }
 
 /* ---- interrupts and bus mastering */
@@ -386,6 +416,11 @@ void pci_route(struct pci_bus *bus, unsigned pirq, const struct irq_line *line)
 static bool device_is_master(const struct pci_device *device)
 {
     return pci_get(device, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
+}
+
+struct memory *pci_memory(const struct pci_device *device)
+{
+    return device_is_master(device) ? device->bus->memory : NULL;
 }
 
 bool pci_dma_read(struct pci_device *device, uint64_t address, void *to, uint64_t size)
@@ -429,7 +464,7 @@ static void print_decoder(const struct pci_device *device, unsigned index, FILE 
 
 void pci_print(struct pci_bus *bus, FILE *out)
 {
-    for (unsigned i = 0; i < FUNCTIONS; i++) {
+    for (unsigned i = 0; i < PCI_FUNCTIONS_MOST; i++) {
         const struct pci_device *device = bus->functions[i];
         if (!device)
             continue;
@@ -441,7 +476,7 @@ void pci_print(struct pci_bus *bus, FILE *out)
         if (device->config[PCI_INTERRUPT_PIN])
             fprintf(out, "      IRQ %u, pin %c\n", device->config[PCI_INTERRUPT_LINE],
                     'A' + device->config[PCI_INTERRUPT_PIN] - 1);
-        for (unsigned index = 0; index < DECODERS; index++)
+        for (unsigned index = 0; index < PCI_DECODERS; index++)
             print_decoder(device, index, out);
         fprintf(out, "      id \"\"\n");
     }

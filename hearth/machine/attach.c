@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "devices/debug.h"
 #include "devices/testdev.h"
+#include "machine/attach-parts.h"
 #include "machine/pc-parts.h"
 
 struct attached {
@@ -54,25 +55,51 @@ static void testdev_detach(void *device)
     testdev_destroy(device);
 }
 
-static const struct driver drivers[] = {
-    {"isa-debug-exit", "ISA", "ports from iobase=, iosize= of them: writing v ends hearth with status 2v+1",
-     debug_exit_attach, NULL, debug_exit_detach},
-    {"pc-testdev", "ISA", "ports that test programs drive interrupts with", testdev_attach, NULL,
-     testdev_detach},
+static const struct driver debug_exit_driver = {
+    .name = "isa-debug-exit",
+    .bus = "ISA",
+    .help = "ports from iobase=, iosize= of them: writing v ends hearth with status 2v+1",
+    .create = debug_exit_attach,
+    .destroy = debug_exit_detach,
 };
+
+static const struct driver testdev_driver = {
+    .name = "pc-testdev",
+    .bus = "ISA",
+    .help = "ports that test programs drive interrupts with",
+    .create = testdev_attach,
+    .destroy = testdev_detach,
+};
+
+static const struct driver *const drivers[] = {&debug_exit_driver, &testdev_driver, &virtio_rng_driver};
 enum { DRIVERS = sizeof(drivers) / sizeof(drivers[0]) };
 
 void drivers_print(FILE *out)
 {
-    for (unsigned i = 0; i < DRIVERS; i++)
-        fprintf(out, "name \"%s\", bus %s, desc \"%s\"\n", drivers[i].name, drivers[i].bus, drivers[i].help);
+    for (unsigned i = 0; i < DRIVERS; i++) {
+        const struct driver *driver = drivers[i];
+        fprintf(out, "name \"%s\", bus %s, ", driver->name, driver->bus);
+        if (driver->alias)
+            fprintf(out, "alias \"%s\", ", driver->alias);
+        fprintf(out, "desc \"%s\"\n", driver->help);
+    }
+}
+
+/* "virtio-rng-pci" may also be called "virtio-rng-pci-transitional" and "-non-transitional". */
+static bool driver_is(const struct driver *driver, const char *name)
+{
+    size_t length = strlen(driver->name);
+    if (!strcmp(driver->name, name) || (driver->alias && !strcmp(driver->alias, name)))
+        return true;
+    return !strncmp(driver->name, "virtio-", 7) && !strncmp(driver->name, name, length) &&
+           (!strcmp(name + length, "-transitional") || !strcmp(name + length, "-non-transitional"));
 }
 
 static const struct driver *driver_named(const char *name)
 {
     for (unsigned i = 0; i < DRIVERS; i++)
-        if (!strcmp(drivers[i].name, name))
-            return &drivers[i];
+        if (driver_is(drivers[i], name))
+            return drivers[i];
     return NULL;
 }
 

@@ -13,9 +13,10 @@
 struct attached;
 
 struct driver {
-    const char *name; /* "isa-debug-exit" */
-    const char *bus;  /* "ISA", "PCI": for `-device help` */
-    const char *help; /* one line: what it is and its properties */
+    const char *name;  /* "isa-debug-exit" */
+    const char *alias; /* or NULL */
+    const char *bus;   /* "ISA", "PCI": for `-device help` */
+    const char *help;  /* one line: what it is and its properties */
     /* NULL after settings_refuse() if it cannot be made. */
     void *(*create)(struct pc *pc, struct settings *settings);
     void (*reset)(void *device); /* NULL: nothing to reset */

@@ -290,7 +290,9 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
     pc->fdc = fdc_create(pc->ports, &pc->isa[IRQ_FLOPPY], pc->dma, pc->clock); /* 3f0h */
     floppies_wire(pc);
 
-    pc->pci = pci_create(pc->ports, pc->mmio, pc->memory);          /* cf8h */
+    pc->pci = pci_create(pc->ports, pc->mmio, pc->memory); /* cf8h */
+    if (has_apics(pc))
+        pci_on_message(pc->pci, message_send, pc);
     pc->bridge = i440fx_create(pc->pci, pc->memory, low, low_size); /* 00.0 */
     pc->piix3 = piix3_create(pc->pci, pc->isa, &reset);             /* 01.0 */
     pc->ide = ide_create(pc->pci, pc->ports, &pc->isa[IRQ_IDE0]);   /* 01.1: 1f0h, 170h */

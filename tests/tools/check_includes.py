@@ -28,7 +28,7 @@ ALLOWED = {
 # Devices that belong together (named pairs): file prefix -> sibling headers it may include.
 PAIRS = {
     "fdc": {"dma"}, "port61": {"pit"}, "i440fx": {"pci"},
-    "piix3": {"pci"}, "piix4pm": {"pci"}, "ide": {"pci"}, "vga": {"pci"}, "ata": {"ide-drive"}, "atapi": {"ide-drive"},
+    "piix3": {"pci"}, "piix4pm": {"pci"}, "ide": {"pci"}, "vga": {"pci"}, "virtio": {"pci"}, "ata": {"ide-drive"}, "atapi": {"ide-drive"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 

@@ -125,6 +125,35 @@ static void files_are_loaded(void **state)
     memory_destroy(memory);
 }
 
+/* What backs a range as a whole, and words that are not torn. */
+static void backing_and_words(void **state)
+{
+    struct memory *memory = memory_create(0x10000);
+    uint16_t word;
+    uint8_t rom[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE))) = {0x34, 0x12};
+    (void)state;
+    memory_map(memory, &(struct memory_range){0x1000, 0x4000, memory_ram(memory), true, "ram"});
+    memory_map(memory, &(struct memory_range){0x5000, PAGE_SIZE, rom, false, "rom"});
+    assert_true(memory_backs(memory, 0x1000, 0x5000, false));
+    assert_true(memory_backs(memory, 0x1000, 0x4000, true));
+    assert_false(memory_backs(memory, 0x1000, 0x4001, true));
+    assert_false(memory_backs(memory, 0xfff, 2, false));
+    assert_false(memory_backs(memory, 0x5fff, 2, false));
+    assert_false(memory_backs(memory, 0x1000, UINT64_MAX, false));
+    assert_false(memory_backs(memory, UINT64_MAX, 2, false));
+    assert_true(memory_read_16(memory, 0x5000, &word));
+    assert_int_equal(word, 0x1234);
+    assert_false(memory_write_16(memory, 0x5000, 1));
+    assert_true(memory_write_16(memory, 0x1ffe, 0xabcd));
+    assert_true(memory_read_16(memory, 0x1ffe, &word));
+    assert_int_equal(word, 0xabcd);
+    assert_false(memory_read_16(memory, 0x1fff, &word));
+    assert_int_equal(word, 0xffff);
+    assert_false(memory_write_16(memory, 0x1fff, 1));
+    assert_false(memory_read_16(memory, UINT64_MAX - 1, &word));
+    memory_destroy(memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +162,7 @@ int main(void)
         cmocka_unit_test(nothing_wraps),
         cmocka_unit_test(the_listener_hears_of_writes_to_ram),
         cmocka_unit_test(files_are_loaded),
+        cmocka_unit_test(backing_and_words),
     };
     return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }

@@ -79,9 +79,10 @@ static int setup(void **state)
         pci_route(board->pci, (unsigned)i, &(struct irq_line){board_line, board, i});
     board->device = pci_add(board->pci, 3, 0, &identity);
     pci_add_bar(board->device, 0,
-                &(struct pci_bar){PCI_BAR_PORTS, 64, "io", board, board_read, board_write, 4, NULL});
-    pci_add_bar(board->device, 1,
-                &(struct pci_bar){PCI_BAR_MEMORY, 4096, "mem", board, board_read, board_write, 4, NULL});
+                &(struct pci_bar){PCI_BAR_PORTS, 64, "io", board, board_read, board_write, 4, NULL, NULL});
+    pci_add_bar(
+        board->device, 1,
+        &(struct pci_bar){PCI_BAR_MEMORY, 4096, "mem", board, board_read, board_write, 4, NULL, NULL});
     pci_add_bar(board->device, 2,
                 &(struct pci_bar){.kind = PCI_BAR_PREFETCHABLE,
                                   .size = sizeof(board->picture),

@@ -113,6 +113,18 @@ void chips_set(struct engine *engine, int gsi, bool level)
     kvm_call(engine->vm, KVM_IRQ_LINE, &line);
 }
 
+/* Its own IOAPIC and local APICs do without; this is for messages of devices. */
+void chips_message(struct engine *engine, const struct interrupt_message *message)
+{
+    struct kvm_msi msi = {
+        .address_lo = (uint32_t)MESSAGE_ADDRESS | message->destination << MESSAGE_ADDRESS_DESTINATION_SHIFT |
+                      (message->logical ? MESSAGE_ADDRESS_LOGICAL : 0),
+        .data = message->vector | (uint32_t)message->delivery << MESSAGE_DATA_DELIVERY_SHIFT |
+                (message->level ? MESSAGE_DATA_LEVEL | MESSAGE_DATA_ASSERT : 0),
+    };
+    kvm_call(engine->vm, KVM_SIGNAL_MSI, &msi);
+}
+
 /* ---- info pic */
 
 static void print_pic(const struct kvm_irqchip *chip, FILE *out)

@@ -152,6 +152,7 @@ const struct engine_ops engine_kvm = {
     .kick = vcpu_kick,
     .interrupt = vcpu_interrupt,
     .nmi = vcpu_nmi,
+    .message = chips_message,
     .irqchip_set = chips_set,
     .irqchip_print = chips_print,
     .reset = vcpu_reset,

@@ -117,6 +117,7 @@ struct kvm_cpuid2 *cpuid_for_vcpu(const struct vcpu *vcpu, const struct kvm_cpui
 bool chips_create(struct engine *engine, char *error, size_t error_size);
 void chips_reset(struct engine *engine);
 void chips_set(struct engine *engine, int gsi, bool level);
+void chips_message(struct engine *engine, const struct interrupt_message *message);
 void chips_print(struct engine *engine, FILE *out);
 void time_stopped(struct engine *engine, bool stopped);
 

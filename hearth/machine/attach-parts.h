@@ -1,0 +1,18 @@
+/* The drivers of attach.c's table that have files of their own, and what they share. */
+#ifndef MACHINE_ATTACH_PARTS_H
+#define MACHINE_ATTACH_PARTS_H
+
+#include "machine/attach.h"
+#include "machine/pc-parts.h"
+
+extern const struct driver virtio_rng_driver;
+
+/* Where addr=SLOT[.FUNCTION] (in hex), bus=, multifunction= put a PCI function; without addr= the first free slot. False after
+ * settings_refuse(). */
+struct pci_slot {
+    unsigned slot, function;
+    bool multifunction;
+};
+bool attach_slot(struct pc *pc, struct settings *settings, struct pci_slot *where);
+
+#endif
