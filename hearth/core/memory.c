@@ -110,6 +110,12 @@ static void cut(struct memory *memory, uint64_t base, uint64_t size)
     }
 }
 
+static void map_changing(struct memory *memory)
+{
+    if (memory->listener.map_changing)
+        memory->listener.map_changing(memory->listener.opaque);
+}
+
 static void map_changed(struct memory *memory, uint64_t base, uint64_t size)
 {
     memory->generation++;
@@ -120,6 +126,7 @@ static void map_changed(struct memory *memory, uint64_t base, uint64_t size)
 void memory_map(struct memory *memory, const struct memory_range *range)
 {
     assert(range->size && !(range->base % PAGE_SIZE) && !(range->size % PAGE_SIZE));
+    map_changing(memory);
     cut(memory, range->base, range->size);
     range_insert(memory, position(memory, range->base), range);
     map_changed(memory, range->base, range->size);
@@ -127,6 +134,7 @@ void memory_map(struct memory *memory, const struct memory_range *range)
 
 void memory_unmap(struct memory *memory, uint64_t base, uint64_t size)
 {
+    map_changing(memory);
     cut(memory, base, size);
     map_changed(memory, base, size);
 }

@@ -2,8 +2,8 @@
  * Guest physical memory: which guest-physical ranges are backed by host memory (RAM, ROM), and an
  * overflow-checked accessor. All else is the MMIO bus. Ranges are whole 4 KiB pages.
  *
- * The map changes while the guest runs (PAM shadowing, the VGA window). Listeners (the engine) hear of each change
- * before memory_map() returns. Machine lock held for every function here except memory_at() on a vCPU thread whose
+ * The map changes while the guest runs (PAM shadowing, the VGA window). The listener (the engine) hears of each
+ * change before it is made and before memory_map() returns. Machine lock held for every function here except memory_at() on a vCPU thread whose
  * engine has taken care that the map stands still.
  */
 #ifndef CORE_MEMORY_H
@@ -73,6 +73,8 @@ void memory_clear(struct memory *memory, uint64_t address, uint64_t size);
 
 struct memory_listener {
     void *opaque;
+    void (*map_changing)(
+        void *opaque); /* before each change of the map, which map_changed() ends; may be NULL */
     void (*map_changed)(void *opaque, uint64_t base, uint64_t size); /* may be NULL */
     void (*written)(void *opaque, uint64_t base,
                     uint64_t size); /* after memory_write(): the code cache; may be NULL */

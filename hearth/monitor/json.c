@@ -39,30 +39,29 @@ static struct {
 
 bool json_open(char *error, size_t error_size)
 {
-    return jansson.dumps || library_load("libjansson.so.4",
-                                         LIBRARY_SYMBOLS({"json_object", (void **)&jansson.object},
-                                                         {"json_array", (void **)&jansson.array},
-                                                         {"json_string", (void **)&jansson.string},
-                                                         {"json_integer", (void **)&jansson.integer},
-                                                         {"json_true", (void **)&jansson.true_value},
-                                                         {"json_false", (void **)&jansson.false_value},
-                                                         {"json_delete", (void **)&jansson.delete_value},
-                                                         {"json_object_get", (void **)&jansson.object_get},
-                                                         {"json_object_set_new", (void **)&jansson.object_set_new},
-                                                         {"json_object_iter", (void **)&jansson.object_iter},
-                                                         {"json_object_iter_next", (void **)&jansson.object_iter_next},
-                                                         {"json_object_iter_key", (void **)&jansson.object_iter_key},
-                                                         {"json_object_iter_value", (void **)&jansson.object_iter_value},
-                                                         {"json_object_key_to_iter", (void **)&jansson.object_key_to_iter},
-                                                         {"json_array_size", (void **)&jansson.array_size},
-                                                         {"json_array_get", (void **)&jansson.array_get},
-                                                         {"json_array_append_new", (void **)&jansson.array_append_new},
-                                                         {"json_string_value", (void **)&jansson.string_value},
-                                                         {"json_integer_value", (void **)&jansson.integer_value},
-                                                         {"json_vpack_ex", (void **)&jansson.vpack_ex},
-                                                         {"json_loadb", (void **)&jansson.loadb},
-                                                         {"json_dumps", (void **)&jansson.dumps}),
-                                         error, error_size);
+    return jansson.dumps ||
+           library_load(
+               "libjansson.so.4",
+               LIBRARY_SYMBOLS(
+                   {"json_object", (void **)&jansson.object}, {"json_array", (void **)&jansson.array},
+                   {"json_string", (void **)&jansson.string}, {"json_integer", (void **)&jansson.integer},
+                   {"json_true", (void **)&jansson.true_value}, {"json_false", (void **)&jansson.false_value},
+                   {"json_delete", (void **)&jansson.delete_value},
+                   {"json_object_get", (void **)&jansson.object_get},
+                   {"json_object_set_new", (void **)&jansson.object_set_new},
+                   {"json_object_iter", (void **)&jansson.object_iter},
+                   {"json_object_iter_next", (void **)&jansson.object_iter_next},
+                   {"json_object_iter_key", (void **)&jansson.object_iter_key},
+                   {"json_object_iter_value", (void **)&jansson.object_iter_value},
+                   {"json_object_key_to_iter", (void **)&jansson.object_key_to_iter},
+                   {"json_array_size", (void **)&jansson.array_size},
+                   {"json_array_get", (void **)&jansson.array_get},
+                   {"json_array_append_new", (void **)&jansson.array_append_new},
+                   {"json_string_value", (void **)&jansson.string_value},
+                   {"json_integer_value", (void **)&jansson.integer_value},
+                   {"json_vpack_ex", (void **)&jansson.vpack_ex}, {"json_loadb", (void **)&jansson.loadb},
+                   {"json_dumps", (void **)&jansson.dumps}),
+               error, error_size);
 }
 
 json_t *json_object(void)

@@ -250,10 +250,9 @@ static json_t *query_cpus_fast(struct qmp_call *call)
     for (unsigned i = 0; i < machine_cpus(call->machine); i++) {
         char path[64];
         snprintf(path, sizeof(path), "/machine/unattached/device[%u]", i);
-        json_array_append_new(list,
-                              json_pack("{s:I,s:i,s:s,s:s}", "thread-id",
-                                        (json_int_t)machine_vcpu_thread(call->machine, i), "cpu-index",
-                                        (int)i, "qom-path", path, "target", "x86_64"));
+        json_array_append_new(list, json_pack("{s:I,s:i,s:s,s:s}", "thread-id",
+                                              (json_int_t)machine_vcpu_thread(call->machine, i), "cpu-index",
+                                              (int)i, "qom-path", path, "target", "x86_64"));
     }
     return list;
 }

@@ -71,8 +71,8 @@ void qmp_greet(void *opaque)
 static void happened(void *opaque, const struct machine_happening *happening)
 {
     static const char *const names[] = {
-        [MACHINE_EVENT_STOP] = "STOP",           [MACHINE_EVENT_RESUME] = "RESUME",
-        [MACHINE_EVENT_RESET] = "RESET",         [MACHINE_EVENT_POWERDOWN] = "POWERDOWN",
+        [MACHINE_EVENT_STOP] = "STOP",         [MACHINE_EVENT_RESUME] = "RESUME",
+        [MACHINE_EVENT_RESET] = "RESET",       [MACHINE_EVENT_POWERDOWN] = "POWERDOWN",
         [MACHINE_EVENT_SHUTDOWN] = "SHUTDOWN",
     };
     struct qmp *qmp = opaque;
@@ -80,8 +80,9 @@ static void happened(void *opaque, const struct machine_happening *happening)
     if (!qmp->negotiated)
         return;
     clock_gettime(CLOCK_REALTIME, &now);
-    json_t *event = json_pack("{s:{s:I,s:I},s:s}", "timestamp", "seconds", (json_int_t)now.tv_sec, "microseconds",
-                              (json_int_t)now.tv_nsec / 1000, "event", names[happening->event]);
+    json_t *event =
+        json_pack("{s:{s:I,s:I},s:s}", "timestamp", "seconds", (json_int_t)now.tv_sec, "microseconds",
+                  (json_int_t)now.tv_nsec / 1000, "event", names[happening->event]);
     if (happening->why)
         json_object_set_new(event, "data",
                             json_pack("{s:b,s:s}", "guest", happening->guest, "reason", happening->why));
@@ -151,9 +152,8 @@ static void arguments_check(struct qmp_call *call, const char *known)
     json_t *value;
     if (!strcmp(known, "*"))
         return;
-    json_object_foreach (call->arguments, key, value)
-        if (!is_word_of(known, key))
-            qmp_fail(call, "GenericError", "Parameter '%s' is unexpected", key);
+    json_object_foreach(call->arguments, key, value) if (!is_word_of(known, key))
+        qmp_fail(call, "GenericError", "Parameter '%s' is unexpected", key);
 }
 
 static void command_run(struct qmp *qmp, const struct qmp_command *command, json_t *arguments, json_t *id)
@@ -184,7 +184,8 @@ static const char *request_fault(json_t *request, const char **name, char *text,
     json_t *value, *execute = json_object_get(request, "execute");
     if (!execute)
         execute = json_object_get(request, "exec-oob");
-    json_object_foreach (request, key, value) {
+    json_object_foreach(request, key, value)
+    {
         if (is_word_of("execute exec-oob arguments id", key))
             continue;
         snprintf(text, size, "QMP input member '%s' is unexpected", key);
@@ -216,7 +217,8 @@ static void dispatch(struct qmp *qmp, const char *name, json_t *arguments, json_
     if (!qmp->negotiated && !negotiates) {
         send_error(qmp, id, "CommandNotFound", "Expecting capabilities negotiation with 'qmp_capabilities'");
     } else if (qmp->negotiated && negotiates) {
-        send_error(qmp, id, "CommandNotFound", "Capabilities negotiation is already complete, command ignored");
+        send_error(qmp, id, "CommandNotFound",
+                   "Capabilities negotiation is already complete, command ignored");
     } else if (!command) {
         command_missing(qmp, id, name);
     } else {
@@ -302,7 +304,8 @@ static void byte_take(struct qmp *qmp, char byte)
     if (!scan(qmp, byte))
         return;
     if (qmp->overlong)
-        send_error(qmp, NULL, "GenericError", "JSON parse error, the text is longer or deeper than is taken here");
+        send_error(qmp, NULL, "GenericError",
+                   "JSON parse error, the text is longer or deeper than is taken here");
     else
         text_answer(qmp);
     qmp->length = qmp->depth = 0;

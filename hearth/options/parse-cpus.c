@@ -47,8 +47,7 @@ static void work_out(struct counts *counts)
         counts->sockets = or_one(counts->sockets);
         counts->threads = or_one(counts->threads);
         if (!counts->cores)
-            counts->cores =
-                *maxcpus ? *maxcpus / (counts->sockets * counts->dies * counts->threads) : 1;
+            counts->cores = *maxcpus ? *maxcpus / (counts->sockets * counts->dies * counts->threads) : 1;
     } else if (!counts->sockets) {
         counts->threads = or_one(counts->threads);
         counts->sockets = *maxcpus / (counts->dies * counts->cores * counts->threads);
@@ -77,7 +76,8 @@ static void check(const struct context *context, const struct counts *counts)
 
     if (product != counts->maxcpus)
         refuse(context,
-               "Invalid CPU topology: product of the hierarchy must match maxcpus: %s != maxcpus (%" PRIu64 ")",
+               "Invalid CPU topology: product of the hierarchy must match maxcpus: %s != maxcpus (%" PRIu64
+               ")",
                hierarchy(counts, text), counts->maxcpus);
     if (counts->maxcpus < counts->cpus)
         refuse(context,
@@ -86,8 +86,7 @@ static void check(const struct context *context, const struct counts *counts)
                hierarchy(counts, text), counts->maxcpus, counts->cpus);
     if (counts->maxcpus > CPUS_MOST)
         refuse(context,
-               "Invalid SMP CPUs %" PRIu64
-               ". The max CPUs supported by machine 'pc-i440fx-7.2' is %d",
+               "Invalid SMP CPUs %" PRIu64 ". The max CPUs supported by machine 'pc-i440fx-7.2' is %d",
                counts->maxcpus, CPUS_MOST);
 }
 
@@ -95,10 +94,11 @@ static void check_apic_ids(const struct context *context, const struct topology 
 {
     unsigned last = topology_apic_id(topology, topology_count(topology) - 1);
     if (last > APIC_ID_LAST)
-        refuse(context,
-               "the APIC identifiers, with a field of whole bits for each level, would go up to %u, and %d is "
-               "the highest; counts that are powers of two waste none",
-               last, APIC_ID_LAST);
+        refuse(
+            context,
+            "the APIC identifiers, with a field of whole bits for each level, would go up to %u, and %d is "
+            "the highest; counts that are powers of two waste none",
+            last, APIC_ID_LAST);
 }
 
 void parse_cpus(const struct context *context)

@@ -5,6 +5,7 @@
  * checked but the type is not.
  */
 #include "cpu/soft/access.h"
+#include "cpu/soft/soft.h"
 
 /* The highest offset that passes is `last`, the lowest `first`; false where nothing does. */
 always bool segment_extent(const struct segment *segment, uint64_t *first, uint64_t *last)
@@ -63,7 +64,7 @@ always void window_find(struct cpu *cpu, enum segment_name name, bool types_chec
 
 static void mode_find(struct cpu *cpu)
 {
-    cpu->mode = is_user(cpu) ? MODE_USER : 0;
+    cpu->mode = (is_user(cpu) ? MODE_USER : 0) | (cpu->soft->parallel ? MODE_ATOMIC : 0);
     if (in_64bit_code(cpu)) {
         cpu->mode |= MODE_CODE64 | (cpu->alignment ? 0 : MODE_FLAT);
         return;

@@ -69,6 +69,12 @@ always uint8_t *tlb_host(const struct tlb_entry *entry, uint64_t tag, uint64_t l
     return entry->host + (linear ^ tag);
 }
 
+/* To be read once: another CPU may withdraw it at any time (marks.c). */
+always uint64_t tlb_write_tag(const struct tlb_entry *entry)
+{
+    return __atomic_load_n(&entry->write_tag, __ATOMIC_RELAXED);
+}
+
 always struct tlb_fetch *fetch_slot(struct tlb_fetch *table, uint64_t linear)
 {
     return &table[linear >> PAGE_SHIFT & (TLB_FETCH_SIZE - 1)];
@@ -86,9 +92,10 @@ always uint64_t load_linear(struct cpu *cpu, uint64_t linear, unsigned size)
 always void store_linear(struct cpu *cpu, uint64_t linear, unsigned size, uint64_t value)
 {
     struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
+    uint64_t tag = tlb_write_tag(entry);
 
-    if (tlb_hit(entry->write_tag, linear, size))
-        host_store(tlb_host(entry, entry->write_tag, linear), size, value);
+    if (tlb_hit(tag, linear, size))
+        host_store(tlb_host(entry, tag, linear), size, value);
     else
         slow_store(cpu, linear, size, value, is_user(cpu));
 }
@@ -106,9 +113,10 @@ always uint64_t load_system(struct cpu *cpu, uint64_t linear, unsigned size)
 always void store_system(struct cpu *cpu, uint64_t linear, unsigned size, uint64_t value)
 {
     struct tlb_entry *entry = tlb_slot(cpu->tlbs[0], linear);
+    uint64_t tag = tlb_write_tag(entry);
 
-    if (tlb_hit(entry->write_tag, linear, size))
-        host_store(tlb_host(entry, entry->write_tag, linear), size, value);
+    if (tlb_hit(tag, linear, size))
+        host_store(tlb_host(entry, tag, linear), size, value);
     else
         slow_store(cpu, linear, size, value, false);
 }
@@ -127,7 +135,7 @@ always void store(struct cpu *cpu, enum segment_name name, uint64_t offset, unsi
 
 /*
  * Read, modify, write. modify_begin() makes sure of the write before it reads, so that a fault leaves nothing changed
- * and reports a write; modify_end() cannot fault. This pair is where LOCKed operations become host atomics.
+ * and reports a write; modify_end() cannot fault. LOCKed operations have a pair of their own, below.
  */
 struct modify {
     uint8_t *host; /* NULL: by the slow way */
@@ -137,10 +145,11 @@ struct modify {
 always uint64_t modify_begin_linear(struct cpu *cpu, uint64_t linear, unsigned size, struct modify *modify)
 {
     struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
+    uint64_t tag = tlb_write_tag(entry);
 
     modify->linear = linear;
-    if (tlb_hit(entry->write_tag, linear, size)) {
-        modify->host = tlb_host(entry, entry->write_tag, linear);
+    if (tlb_hit(tag, linear, size)) {
+        modify->host = tlb_host(entry, tag, linear);
         return host_load(modify->host, size);
     }
     modify->host = NULL;
@@ -160,6 +169,69 @@ always void modify_end(struct cpu *cpu, unsigned size, uint64_t value, const str
         host_store(modify->host, size, value);
     else
         slow_store(cpu, modify->linear, size, value, is_user(cpu));
+}
+
+/*
+ * LOCKed read, modify, write, where several CPUs run at a time: a loop of begin, compute and end until end answers true.
+ * What is computed may depend on what begin answered alone; locked_end() cannot fault. `host` is the caller's, between
+ * the two. The slow side is in locked.c.
+ */
+uint64_t locked_begin_slowly(struct cpu *cpu, uint64_t linear, unsigned size);
+bool locked_end_slowly(struct cpu *cpu, unsigned size, uint64_t expected, uint64_t value);
+/* CMPXCHG16B, aligned: writes if `expected` stands there; otherwise that is what stands there. */
+bool locked_exchange_16(struct cpu *cpu, uint64_t linear, uint64_t expected[2], const uint64_t value[2]);
+
+/* The host locks one line; two may be forbidden to it or cost it milliseconds. */
+always bool in_one_line(uint64_t address, unsigned size)
+{
+    enum { LINE = 64 };
+
+    return (address & (LINE - 1)) + size <= LINE;
+}
+
+#define HOST_EXCHANGE(suffix, type)                                                                          \
+    {                                                                                                        \
+        typedef type loose __attribute__((aligned(1), may_alias));                                           \
+        asm volatile("lock cmpxchg" suffix " %3, %1"                                                         \
+                     : "=@ccz"(done), "+m"(*(loose *)host), "+a"(expected)                                   \
+                     : "r"((type)value)                                                                      \
+                     : "memory");                                                                            \
+    }
+
+/* By hand, because C knows no atomics on addresses that are not aligned. */
+always bool host_exchange(uint8_t *host, unsigned size, uint64_t expected, uint64_t value)
+{
+    bool done;
+
+    if (size == 1)
+        HOST_EXCHANGE("b", uint8_t)
+    else if (size == 2)
+        HOST_EXCHANGE("w", uint16_t)
+    else if (size == 4)
+        HOST_EXCHANGE("l", uint32_t)
+    else
+        HOST_EXCHANGE("q", uint64_t)
+    return done;
+}
+
+always uint64_t locked_begin(struct cpu *cpu, uint64_t linear, unsigned size, uint8_t **host)
+{
+    struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
+    uint64_t tag = tlb_write_tag(entry);
+
+    if (tlb_hit(tag, linear, size) && likely(in_one_line(linear, size))) {
+        *host = tlb_host(entry, tag, linear);
+        return host_load(*host, size);
+    }
+    *host = NULL;
+    return locked_begin_slowly(cpu, linear, size);
+}
+
+always bool locked_end(struct cpu *cpu, uint8_t *host, unsigned size, uint64_t expected, uint64_t value)
+{
+    if (likely(host != NULL))
+        return host_exchange(host, size, expected, value);
+    return locked_end_slowly(cpu, size, expected, value);
 }
 
 /* Operands of other sizes (10-byte reals, 28- and 512-byte images): checked as a whole, moved in pieces of at most 8 bytes. */

@@ -6,9 +6,9 @@
  */
 #include <stdlib.h>
 
-#include "core/bus.h"
 #include "core/log.h"
 #include "cpu/disassemble.h"
+#include "cpu/soft/device.h"
 #include "cpu/soft/dispatch.h"
 
 struct code *code_create(unsigned cpus)
@@ -225,6 +225,15 @@ void code_written(struct cpu *cpu, uint64_t physical, unsigned size)
         code_written(cpu, physical + here, size - here);
 }
 
+/* The bytes are there before the mark is looked at: whoever decodes does it the other way round. */
+void code_check_write(struct cpu *cpu, uint64_t physical, unsigned size)
+{
+    if (cpu->soft->parallel)
+        atomic_thread_fence(memory_order_seq_cst);
+    if (code_in_page(cpu->soft, physical))
+        code_written(cpu, physical, size);
+}
+
 void code_drop_all(struct cpu *cpu)
 {
     struct code *code = cpu->code;
@@ -241,17 +250,15 @@ void code_drop_all(struct cpu *cpu)
 
 static void post(struct cpu *cpu, uint64_t base, uint64_t size, bool map)
 {
-    struct code *code = cpu->code;
+    struct code_posts *posts = &cpu->code->posts;
 
-    pthread_mutex_lock(&code->post_lock);
-    code->post_map |= map;
-    if (code->posts == CODE_POSTS)
-        code->post_all = true;
-    else {
-        code->post[code->posts].base = base;
-        code->post[code->posts++].size = size;
-    }
-    pthread_mutex_unlock(&code->post_lock);
+    pthread_mutex_lock(&cpu->code->post_lock);
+    posts->map |= map;
+    if (posts->count == CODE_POSTS)
+        posts->all = true;
+    else
+        posts->range[posts->count++] = (struct code_range){base, size};
+    pthread_mutex_unlock(&cpu->code->post_lock);
     atomic_store(&cpu->code_stale, true);
     atomic_store(&cpu->attention, 1);
 }
@@ -271,6 +278,7 @@ void code_post(struct soft *soft, uint64_t base, uint64_t size, bool map)
 
     if (size == 0)
         return;
+    atomic_thread_fence(memory_order_seq_cst);
     for (uint64_t page = base & PAGE_MASK; !wanted && page < base + size; page += PAGE_SIZE)
         wanted = code_in_page(soft, page);
     for (unsigned i = 0; wanted && i < soft->machine.cpus; i++)
@@ -293,19 +301,20 @@ static void post_take(struct cpu *cpu, uint64_t base, uint64_t size)
 void code_take_posts(struct cpu *cpu)
 {
     struct code *code = cpu->code;
+    struct code_posts posts;
 
     if (!atomic_exchange(&cpu->code_stale, false))
         return;
     pthread_mutex_lock(&code->post_lock);
-    if (code->post_map)
-        tlb_flush(cpu, true);
-    if (code->post_all)
-        code_drop_all(cpu);
-    for (unsigned i = 0; i < code->posts && !code->post_all; i++)
-        post_take(cpu, code->post[i].base, code->post[i].size);
-    code->posts = 0;
-    code->post_all = code->post_map = false;
+    posts = code->posts;
+    code->posts = (struct code_posts){0};
     pthread_mutex_unlock(&code->post_lock);
+    if (posts.map)
+        tlb_flush(cpu, true);
+    if (posts.all)
+        code_drop_all(cpu);
+    for (unsigned i = 0; i < posts.count && !posts.all; i++)
+        post_take(cpu, posts.range[i].base, posts.range[i].size);
 }
 
 /* ---- building ---- */
@@ -342,13 +351,13 @@ static void fetch_copy(struct cpu *cpu, const struct fetch *fetch, uint8_t *to, 
         return;
     }
     for (unsigned i = 0; i < size; i++)
-        to[i] = bus_read(cpu->soft->machine.mmio, fetch->physical + i, 1);
+        to[i] = device_read(cpu, cpu->machine->mmio, fetch->physical + i, 1);
 }
 
 /* An instruction that runs over the end of its page: a block of its own, from both pages. */
 static bool decode_crossing(struct cpu *cpu, struct block *block, const struct fetch *first)
 {
-    uint8_t bytes[2 * INSTRUCTION_BYTES];
+    uint8_t *bytes = cpu->code->bytes;
     unsigned size = first->size < INSTRUCTION_BYTES ? first->size : INSTRUCTION_BYTES;
     struct fetch second;
     unsigned more;
@@ -369,11 +378,11 @@ static bool decode_crossing(struct cpu *cpu, struct block *block, const struct f
     return second.host != NULL;
 }
 
-/* Decodes at cpu->rip into the room; true if what came out may be kept. */
+/* Decodes at cpu->rip into the room, out of a copy that nobody changes; true if what came out may be kept. */
 static bool block_build(struct cpu *cpu, struct block *block, uint32_t mode)
 {
-    uint8_t bytes[INSTRUCTION_BYTES];
     struct fetch fetch;
+    unsigned most;
     bool keep;
 
     fetch_translate(cpu, cpu->rip, &fetch);
@@ -381,12 +390,12 @@ static bool block_build(struct cpu *cpu, struct block *block, uint32_t mode)
     keep = fetch.host != NULL && !fetch.limited;
     if (keep)
         page_watch(cpu, fetch.physical);
-    if (!fetch.host) {
-        fetch.size = fetch.size < INSTRUCTION_BYTES ? fetch.size : INSTRUCTION_BYTES;
+    most = fetch.host ? BLOCK_BYTES : INSTRUCTION_BYTES;
+    fetch.size = fetch.size < most ? fetch.size : most;
+    if (!fetch.host)
         block->mode |= MODE_SINGLE;
-        fetch_copy(cpu, &fetch, bytes, fetch.size);
-    }
-    if (!decode_block(block, fetch.host ? fetch.host : bytes, fetch.size))
+    fetch_copy(cpu, &fetch, cpu->code->bytes, fetch.size);
+    if (!decode_block(block, cpu->code->bytes, fetch.size))
         keep &= decode_crossing(cpu, block, &fetch);
     block->mode = mode;
     return keep;
@@ -411,6 +420,22 @@ static cold void block_log(struct cpu *cpu, const struct block *block)
         log_guest(LOG_IN_ASM, "%04x:%08llx  %s", cpu->segment[SEG_CS].selector, (unsigned long long)rip,
                   text);
     }
+}
+
+/* Are these still the bytes that it was decoded from? Nobody tells of a write that came before the lines were marked. */
+static bool bytes_stand(const struct cpu *cpu, const struct block *block)
+{
+    unsigned first = first_part(block);
+    uint64_t length;
+    bool writable;
+    const uint8_t *bytes = memory_at(cpu->machine->memory, block->physical, &length, &writable);
+
+    if (!bytes || memcmp(bytes, cpu->code->bytes, first) != 0)
+        return false;
+    if (!block->crosses)
+        return true;
+    bytes = memory_at(cpu->machine->memory, block->second_page, &length, &writable);
+    return bytes && memcmp(bytes, cpu->code->bytes + first, block->length - first) == 0;
 }
 
 static struct block *block_keep(struct cpu *cpu, const struct block *built)
@@ -488,11 +513,14 @@ struct block *code_find(struct cpu *cpu, bool single)
     keep = block_build(cpu, code->room, mode);
     if (log_wanted(LOG_IN_ASM))
         block_log(cpu, code->room);
-    if (!keep) {
-        code->room->physical = UINT64_MAX;
-        return code->room;
+    if (keep) {
+        block = block_keep(cpu, code->room);
+        if (!cpu->soft->parallel || bytes_stand(cpu, block))
+            return block;
+        block_drop(code, block);
     }
-    return block_keep(cpu, code->room);
+    code->room->physical = UINT64_MAX;
+    return code->room;
 }
 
 /* ---- leaving a block ---- */

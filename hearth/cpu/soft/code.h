@@ -22,6 +22,7 @@ enum {
     CODE_ARENAS_MOST = 256 << 20, /* bytes for all CPUs together, as far as the least allows */
     CODE_POSTS = 32,        /* ranges that other threads can post before everything is dropped instead */
     INSTRUCTION_BYTES = 15, /* longest instruction */
+    BLOCK_BYTES = BLOCK_OPERATIONS * INSTRUCTION_BYTES,
 };
 
 struct code_page {
@@ -29,6 +30,15 @@ struct code_page {
     struct code_page *next;
     struct block *blocks;
     uint64_t lines; /* bit n: line n has been decoded */
+};
+
+/* What other threads changed: looked at between blocks. */
+struct code_posts {
+    struct code_range {
+        uint64_t base, size;
+    } range[CODE_POSTS];
+    unsigned count;
+    bool all, map; /* too many to remember; the map changed, so the TLBs go too */
 };
 
 struct code {
@@ -39,13 +49,10 @@ struct code {
     struct block *room;       /* for building, and for code that cannot be kept: space for the longest */
     struct block **link_from; /* where the block that is found next may be linked from; NULL: nowhere */
 
-    /* What other threads changed: looked at between blocks. */
+    uint8_t bytes[BLOCK_BYTES]; /* what is being decoded */
+
     pthread_mutex_t post_lock;
-    struct {
-        uint64_t base, size;
-    } post[CODE_POSTS];
-    unsigned posts;
-    bool post_all, post_map; /* too many to remember; the map changed, so the TLBs go too */
+    struct code_posts posts;
 };
 
 /* NULL if there is no memory. `cpus`: how many there are to share it. */

@@ -6,7 +6,10 @@
  *   decode.c     Zydis instruction -> struct op (which handler, which operands)
  *   execute-*.c  handlers by family: arithmetic, shifts, moves, stack, strings, branches, bits
  *   flags.h      lazy flags
- *   access.h     load and store through segment checks and the TLB, inline fast path; access.c its slow side
+ *   access.h     load and store through segment checks and the TLB, inline fast path; access.c its slow side,
+ *                locked.c that of LOCKed operands
+ *   gate.c       safe points, where CPUs wait for each other; marks.c which pages hold code of any CPU
+ *   device.c     a CPU at the machine lock and the buses
  *   paging.c     page walk, TLB fill and flush, A/D bits, #PF
  *   segments.c   descriptors, segment loads, far JMP/CALL/RET, call gates
  *   interrupts.c delivery of exceptions and interrupts through IVT, IDT and task gates; IRET; v86
@@ -38,6 +41,7 @@
 
 #include "cpu/autopsy.h"
 #include "cpu/engine.h"
+#include "cpu/soft/gate.h"
 #include "cpu/state.h"
 
 struct op;
@@ -192,6 +196,19 @@ struct cpu {
     bool dormant;                   /* an application processor that waits for a start-up IPI */
     _Atomic bool code_stale;        /* decoded code was overwritten by somebody else: code->post has where */
 
+    /* A LOCKed operand that goes the slow way: locked.c. */
+    struct {
+        unsigned way;
+        uint8_t *host;
+        uint64_t linear, physical;
+    } locked;
+    struct gate_place place; /* in guest code or out of it: gate.h */
+    struct {
+        pthread_mutex_t lock;
+        pthread_cond_t wake;
+        _Atomic bool asleep;
+    } sleep;               /* HLT */
+    unsigned pauses;       /* PAUSE instructions run */
     uint64_t instructions; /* retired, counted a block at a time */
     unsigned index;
     struct soft *soft;
@@ -286,13 +303,18 @@ void tlb_flush(struct cpu *cpu, bool global_too);
 /* Empties both TLBs for good and picks cpu->tlb: at creation, reset and set_state. */
 void tlb_reset(struct cpu *cpu);
 void tlb_flush_page(struct cpu *cpu, uint64_t linear); /* INVLPG */
-/* Withdraws fast writes to a physical page that now holds decoded code, and to those that share its mark (every entry
- * that maps them). */
-void tlb_protect_page(struct cpu *cpu, uint64_t physical);
+/* Any thread: withdraws fast writes to a physical page that now holds decoded code, and to those that share its mark
+ * (every entry that maps them). True if there were any. */
+bool tlb_protect_page(struct cpu *cpu, uint64_t physical);
 /* PAE paging: takes the four page directory pointers that CR3 leads to; false: a reserved bit is set, nothing is changed. */
 bool paging_load_pointers(struct cpu *cpu, uint64_t cr3);
 /* CR0, CR3, CR4, EFER or CPL changed: picks cpu->tlb, flushes what must be. */
 void paging_mode_changed(struct cpu *cpu, uint64_t old_cr0, uint64_t old_cr4);
+
+/* Would a write to this page go to memory, and without another walk? */
+bool paging_ready(struct cpu *cpu, uint64_t linear, bool user);
+/* Remembers which data breakpoints an access touches; slow_load() and slow_store() do it themselves. */
+void watch_data(struct cpu *cpu, uint64_t linear, unsigned size, bool write);
 
 /*
  * Slow data accesses, called by access.h when the TLB has no fast entry: page crossing, MMIO, ROM, code pages,
@@ -309,6 +331,8 @@ bool code_in_page(const struct soft *soft, uint64_t physical);
 /* Bytes of guest memory were changed by this CPU: drops the blocks they belong to; if the block under way is among
  * them, it ends after this instruction. Other CPUs get a post where they may have decoded them too. */
 void code_written(struct cpu *cpu, uint64_t physical, unsigned size);
+/* The same, if there is code: after a write that went by no fast tag. */
+void code_check_write(struct cpu *cpu, uint64_t physical, unsigned size);
 
 /* ---- segments.c ---- */
 

@@ -10,12 +10,14 @@
 static op_function *operand_handler(const struct decoder *d, op_function *const table[WIDTHS][OPERAND_FORMS],
                                     unsigned width)
 {
-    return table[width][d->memory ? OPERAND_M : OPERAND_R];
+    return table[width][!d->memory ? OPERAND_R : d->locked ? OPERAND_M_LOCKED : OPERAND_M];
 }
 
 static op_function *binary_handler(const struct decoder *d, enum binary kind, unsigned width,
                                    enum binary_form form)
 {
+    if (d->locked)
+        return binary_handlers[kind][width][form + FORM_TO_LOCKED];
     return binary_handlers[kind][width][form + (d->flat && form >= FORM_RM ? FORM_TO_FLAT : 0)];
 }
 
@@ -72,7 +74,10 @@ static op_function *binary_accumulator(struct decoder *d, enum binary kind, unsi
 static op_function *unary_modrm(struct decoder *d, enum unary kind, unsigned width)
 {
     decode_modrm(d, width);
-    return unary_handlers[kind][width][!d->memory ? UNARY_R : d->flat ? UNARY_M_FLAT : UNARY_M];
+    return unary_handlers[kind][width][!d->memory  ? UNARY_R
+                                       : d->locked ? UNARY_M_LOCKED
+                                       : d->flat   ? UNARY_M_FLAT
+                                                   : UNARY_M];
 }
 
 static op_function *shift_modrm(struct decoder *d, unsigned width, bool by_cl, bool by_one)
@@ -353,7 +358,10 @@ static op_function *opcodes_80(struct decoder *d, uint8_t opcode)
     case 0x84:
     case 0x85: return binary_modrm(d, TEST, width, false);
     case 0x86:
-    case 0x87: decode_modrm_register(d, width); return operand_handler(d, xchg, width);
+    case 0x87:
+        decode_modrm_register(d, width);
+        d->locked = d->block->mode & MODE_ATOMIC; /* with or without the prefix */
+        return operand_handler(d, xchg, width);
     case 0x88:
     case 0x89: return binary_modrm(d, MOV, width, false);
     case 0x8a:
@@ -465,6 +473,8 @@ static op_function *group_9(struct decoder *d)
     unsigned which = d->in.raw.modrm.reg;
 
     decode_modrm(d, d->width);
+    if (which == 1 && d->memory && d->locked)
+        return d->rex_w ? op_cmpxchg16b_locked : op_cmpxchg8b_locked;
     if (which == 1 && d->memory)
         return d->rex_w ? op_cmpxchg16b : op_cmpxchg8b;
     d->op->scale = d->memory ? 0 : 2u << d->wide;

@@ -70,11 +70,12 @@ static void widths_find(struct decoder *d)
 
 static void prefixes_read(struct decoder *d)
 {
-    d->size66 = false;
+    d->size66 = d->locked = false;
     for (unsigned i = 0; i < d->in.raw.prefix_count; i++) {
         uint8_t byte = d->in.raw.prefixes[i].value;
 
         d->size66 |= byte == 0x66;
+        d->locked |= byte == 0xf0 && (d->block->mode & MODE_ATOMIC);
         if (byte == 0xf3 || byte == 0xf2)
             d->repeat = byte == 0xf3 ? 1 : 2;
     }

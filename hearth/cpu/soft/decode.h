@@ -25,6 +25,7 @@ struct decoder {
     bool rex;                    /* a REX prefix: 4 to 7 are SPL to DIL */
     bool rex_w;                  /* REX.W or VEX.W; only in 64-bit code */
     bool size66;                 /* a prefix 66 */
+    bool locked;                 /* LOCK, and it means something */
     bool stack_flat, ends;
     uint8_t high_reg, high_index, high_base; /* 8 or 0: REX.R, X and B */
     unsigned width;                          /* 1, 2 or 3: of word operands, as an index into tables */

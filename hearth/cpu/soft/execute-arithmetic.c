@@ -94,6 +94,47 @@ always const struct op *binary_to(struct cpu *cpu, const struct op *op, enum bin
     NEXT;
 }
 
+/* The result alone: the flags are left till it stands in memory. */
+always int64_t binary_result(enum binary kind, uint64_t left, uint64_t right, bool carry)
+{
+    switch (kind) {
+    case ADD: return left + right;
+    case ADC: return left + right + carry;
+    case SUB: return left - right;
+    case SBB: return left - right - carry;
+    case OR: return left | right;
+    case AND: return left & right;
+    default: return left ^ right;
+    }
+}
+
+always const struct op *binary_locked(struct cpu *cpu, const struct op *op, enum binary kind, unsigned size,
+                                      int64_t right)
+{
+    bool carry = kind == ADC || kind == SBB ? flag_carry(cpu) : false;
+    uint64_t linear;
+    int64_t left;
+    uint8_t *host;
+
+    MAY_FAULT;
+    linear = operand_linear(cpu, op, size, true, false);
+    do
+        left = sign_extend(locked_begin(cpu, linear, size, &host), size);
+    while (!locked_end(cpu, host, size, left, binary_result(kind, left, right, carry)));
+    binary(cpu, kind, size, left, right);
+    NEXT;
+}
+
+#define BINARY_LOCKED(kind, size)                                                                            \
+    static const struct op *kind##_mr_##size##_locked(struct cpu *cpu, const struct op *op)                  \
+    {                                                                                                        \
+        return binary_locked(cpu, op, kind, size, reg_signed(cpu, op->reg, size));                           \
+    }                                                                                                        \
+    static const struct op *kind##_mi_##size##_locked(struct cpu *cpu, const struct op *op)                  \
+    {                                                                                                        \
+        return binary_locked(cpu, op, kind, size, (int32_t)op->immediate);                                   \
+    }
+
 #define BINARY(kind, size)                                                                                   \
     static const struct op *kind##_rr_##size(struct cpu *cpu, const struct op *op)                           \
     {                                                                                                        \
@@ -120,20 +161,35 @@ always const struct op *binary_to(struct cpu *cpu, const struct op *op, enum bin
         return binary_to(cpu, op, kind, size, flat, (int32_t)op->immediate);                                 \
     }
 
+#define BINARY_BOTH(kind, size) BINARY(kind, size) BINARY_LOCKED(kind, size)
 #define BINARY_ROW(kind, size)                                                                               \
     {                                                                                                        \
         kind##_rr_##size, kind##_ri_##size, kind##_rm_##size##_any, kind##_mr_##size##_any,                  \
             kind##_mi_##size##_any, kind##_rm_##size##_flat, kind##_mr_##size##_flat,                        \
             kind##_mi_##size##_flat                                                                          \
     }
+#define BINARY_ROW_BOTH(kind, size)                                                                          \
+    {                                                                                                        \
+        kind##_rr_##size, kind##_ri_##size, kind##_rm_##size##_any, kind##_mr_##size##_any,                  \
+            kind##_mi_##size##_any, kind##_rm_##size##_flat, kind##_mr_##size##_flat,                        \
+            kind##_mi_##size##_flat, kind##_mr_##size##_locked, kind##_mi_##size##_locked                    \
+    }
 
-#define BINARY_KINDS(X)     X(ADD) X(OR) X(ADC) X(SBB) X(AND) X(SUB) X(XOR) X(CMP) X(TEST) X(MOV)
+#define BINARY_CHANGING(X) X(ADD) X(OR) X(ADC) X(SBB) X(AND) X(SUB) X(XOR)
+#define BINARY_OTHERS(X)   X(CMP) X(TEST) X(MOV)
+#define BINARY_WIDTHS_BOTH(kind)                                                                             \
+    BINARY_BOTH(kind, 1) BINARY_BOTH(kind, 2) BINARY_BOTH(kind, 4) BINARY_BOTH(kind, 8)
 #define BINARY_WIDTHS(kind) BINARY(kind, 1) BINARY(kind, 2) BINARY(kind, 4) BINARY(kind, 8)
+#define BINARY_ROWS_BOTH(kind)                                                                               \
+    [kind] = {BINARY_ROW_BOTH(kind, 1), BINARY_ROW_BOTH(kind, 2), BINARY_ROW_BOTH(kind, 4),                  \
+              BINARY_ROW_BOTH(kind, 8)},
 #define BINARY_ROWS(kind)                                                                                    \
     [kind] = {BINARY_ROW(kind, 1), BINARY_ROW(kind, 2), BINARY_ROW(kind, 4), BINARY_ROW(kind, 8)},
 
-BINARY_KINDS(BINARY_WIDTHS)
-op_function *const binary_handlers[BINARIES][WIDTHS][BINARY_FORMS] = {BINARY_KINDS(BINARY_ROWS)};
+BINARY_CHANGING(BINARY_WIDTHS_BOTH)
+BINARY_OTHERS(BINARY_WIDTHS)
+op_function *const binary_handlers[BINARIES][WIDTHS][BINARY_FORMS] = {BINARY_CHANGING(BINARY_ROWS_BOTH)
+                                                                          BINARY_OTHERS(BINARY_ROWS)};
 
 /* ---- INC DEC NOT NEG ---- */
 
@@ -305,6 +361,31 @@ always const struct op *unary_memory(struct cpu *cpu, const struct op *op, enum 
     NEXT;
 }
 
+always const struct op *unary_locked(struct cpu *cpu, const struct op *op, enum unary kind, unsigned size)
+{
+    uint64_t linear;
+    int64_t value;
+    uint8_t *host;
+
+    MAY_FAULT;
+    linear = operand_linear(cpu, op, size, true, false);
+    do
+        value = sign_extend(locked_begin(cpu, linear, size, &host), size);
+    while (!locked_end(cpu, host, size, value,
+                       kind == INC   ? value + 1ull
+                       : kind == DEC ? value - 1ull
+                       : kind == NEG ? -(uint64_t)value
+                                     : ~(uint64_t)value));
+    unary(cpu, kind, size, value);
+    NEXT;
+}
+
+#define UNARY_LOCKED(kind, size)                                                                             \
+    static const struct op *kind##_m_##size##_locked(struct cpu *cpu, const struct op *op)                   \
+    {                                                                                                        \
+        return unary_locked(cpu, op, kind, size);                                                            \
+    }
+
 #define UNARY(kind, size)                                                                                    \
     static const struct op *kind##_r_##size(struct cpu *cpu, const struct op *op)                            \
     {                                                                                                        \
@@ -319,17 +400,30 @@ always const struct op *unary_memory(struct cpu *cpu, const struct op *op, enum 
         return unary_memory(cpu, op, kind, size, true);                                                      \
     }
 
-#define UNARY_KINDS(X)     X(INC) X(DEC) X(NOT) X(NEG) X(MUL) X(IMUL) X(DIV) X(IDIV)
+#define UNARY_CHANGING(X)      X(INC) X(DEC) X(NOT) X(NEG)
+#define UNARY_OTHERS(X)        X(MUL) X(IMUL) X(DIV) X(IDIV)
+#define UNARY_BOTH(kind, size) UNARY(kind, size) UNARY_LOCKED(kind, size)
+#define UNARY_WIDTHS_BOTH(kind)                                                                              \
+    UNARY_BOTH(kind, 1) UNARY_BOTH(kind, 2) UNARY_BOTH(kind, 4) UNARY_BOTH(kind, 8)
 #define UNARY_WIDTHS(kind) UNARY(kind, 1) UNARY(kind, 2) UNARY(kind, 4) UNARY(kind, 8)
+#define UNARY_ROW_BOTH(kind, size)                                                                           \
+    {                                                                                                        \
+        kind##_r_##size, kind##_m_##size, kind##_m_##size##_flat, kind##_m_##size##_locked                   \
+    }
 #define UNARY_ROW(kind, size)                                                                                \
     {                                                                                                        \
         kind##_r_##size, kind##_m_##size, kind##_m_##size##_flat                                             \
     }
+#define UNARY_ROWS_BOTH(kind)                                                                                \
+    [kind] = {UNARY_ROW_BOTH(kind, 1), UNARY_ROW_BOTH(kind, 2), UNARY_ROW_BOTH(kind, 4),                     \
+              UNARY_ROW_BOTH(kind, 8)},
 #define UNARY_ROWS(kind)                                                                                     \
     [kind] = {UNARY_ROW(kind, 1), UNARY_ROW(kind, 2), UNARY_ROW(kind, 4), UNARY_ROW(kind, 8)},
 
-UNARY_KINDS(UNARY_WIDTHS)
-op_function *const unary_handlers[UNARIES][WIDTHS][UNARY_FORMS] = {UNARY_KINDS(UNARY_ROWS)};
+UNARY_CHANGING(UNARY_WIDTHS_BOTH)
+UNARY_OTHERS(UNARY_WIDTHS)
+op_function *const unary_handlers[UNARIES][WIDTHS][UNARY_FORMS] = {UNARY_CHANGING(UNARY_ROWS_BOTH)
+                                                                       UNARY_OTHERS(UNARY_ROWS)};
 
 always const struct op *imul(struct cpu *cpu, const struct op *op, unsigned size, int64_t left, int64_t right)
 {

@@ -44,6 +44,22 @@ always const struct op *bit_memory(struct cpu *cpu, const struct op *op, enum bi
     NEXT;
 }
 
+always const struct op *bit_locked(struct cpu *cpu, const struct op *op, enum bit kind, unsigned size,
+                                   int64_t number)
+{
+    uint64_t offset = address(cpu, op), linear, value, bit = 1ull << (number & (size * 8 - 1));
+    uint8_t *host;
+
+    MAY_FAULT;
+    offset = (offset + (number >> (size == 2 ? 4 : size == 4 ? 5 : 6)) * size) & op->mask;
+    linear = segment_linear(cpu, op->segment, offset, size, true);
+    do
+        value = locked_begin(cpu, linear, size, &host);
+    while (!locked_end(cpu, host, size, value, bit_changed(kind, value, bit)));
+    flags_change(cpu, FLAG_CF, value & bit ? FLAG_CF : 0);
+    NEXT;
+}
+
 #define BIT(kind, size)                                                                                      \
     static const struct op *kind##_register_r_##size(struct cpu *cpu, const struct op *op)                   \
     {                                                                                                        \
@@ -60,17 +76,25 @@ always const struct op *bit_memory(struct cpu *cpu, const struct op *op, enum bi
     static const struct op *kind##_immediate_m_##size(struct cpu *cpu, const struct op *op)                  \
     {                                                                                                        \
         return bit_memory(cpu, op, kind, size, op->immediate & (size * 8 - 1));                              \
+    }                                                                                                        \
+    static const struct op *kind##_register_l_##size(struct cpu *cpu, const struct op *op)                   \
+    {                                                                                                        \
+        return bit_locked(cpu, op, kind, size, sign_extend(reg_get(cpu, op->reg, size), size));              \
+    }                                                                                                        \
+    static const struct op *kind##_immediate_l_##size(struct cpu *cpu, const struct op *op)                  \
+    {                                                                                                        \
+        return bit_locked(cpu, op, kind, size, op->immediate & (size * 8 - 1));                              \
     }
 #define BIT_WIDTHS(kind) BIT(kind, 2) BIT(kind, 4) BIT(kind, 8)
 #define BIT_KINDS(X)     X(BT) X(BTS) X(BTR) X(BTC)
 #define BIT_REGISTER(kind)                                                                                   \
-    [kind] = {[1] = {kind##_register_r_2, kind##_register_m_2},                                              \
-              {kind##_register_r_4, kind##_register_m_4},                                                    \
-              {kind##_register_r_8, kind##_register_m_8}},
+    [kind] = {[1] = {kind##_register_r_2, kind##_register_m_2, kind##_register_l_2},                         \
+              {kind##_register_r_4, kind##_register_m_4, kind##_register_l_4},                               \
+              {kind##_register_r_8, kind##_register_m_8, kind##_register_l_8}},
 #define BIT_IMMEDIATE(kind)                                                                                  \
-    [kind] = {[1] = {kind##_immediate_r_2, kind##_immediate_m_2},                                            \
-              {kind##_immediate_r_4, kind##_immediate_m_4},                                                  \
-              {kind##_immediate_r_8, kind##_immediate_m_8}},
+    [kind] = {[1] = {kind##_immediate_r_2, kind##_immediate_m_2, kind##_immediate_l_2},                      \
+              {kind##_immediate_r_4, kind##_immediate_m_4, kind##_immediate_l_4},                            \
+              {kind##_immediate_r_8, kind##_immediate_m_8, kind##_immediate_l_8}},
 
 BIT_KINDS(BIT_WIDTHS)
 operand_table bt_register[4] = {BIT_KINDS(BIT_REGISTER)};

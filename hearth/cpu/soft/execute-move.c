@@ -177,16 +177,68 @@ const struct op *op_xlat(struct cpu *cpu, const struct op *op)
         NEXT;                                                                                                \
     }
 
+#define LOCKED_EXCHANGES(size)                                                                               \
+    static const struct op *xchg_l_##size(struct cpu *cpu, const struct op *op)                              \
+    {                                                                                                        \
+        uint64_t linear, old;                                                                                \
+        uint8_t *host;                                                                                       \
+                                                                                                             \
+        MAY_FAULT;                                                                                           \
+        linear = segment_linear(cpu, op->segment, address(cpu, op), size, true);                             \
+        do                                                                                                   \
+            old = locked_begin(cpu, linear, size, &host);                                                    \
+        while (!locked_end(cpu, host, size, old, reg_get(cpu, op->reg, size)));                              \
+        reg_set(cpu, op->reg, size, old);                                                                    \
+        NEXT;                                                                                                \
+    }                                                                                                        \
+    static const struct op *xadd_l_##size(struct cpu *cpu, const struct op *op)                              \
+    {                                                                                                        \
+        int64_t right = sign_extend(reg_get(cpu, op->reg, size), size), left, sum;                           \
+        uint64_t linear;                                                                                     \
+        uint8_t *host;                                                                                       \
+                                                                                                             \
+        MAY_FAULT;                                                                                           \
+        linear = segment_linear(cpu, op->segment, address(cpu, op), size, true);                             \
+        do {                                                                                                 \
+            left = sign_extend(locked_begin(cpu, linear, size, &host), size);                                \
+            sum = sign_extend((uint64_t)left + right, size);                                                 \
+        } while (!locked_end(cpu, host, size, left, sum));                                                   \
+        flags_defer(cpu, FLAGS_ADD, sum, left, right);                                                       \
+        reg_set(cpu, op->reg, size, left);                                                                   \
+        NEXT;                                                                                                \
+    }                                                                                                        \
+    static const struct op *cmpxchg_l_##size(struct cpu *cpu, const struct op *op)                           \
+    {                                                                                                        \
+        int64_t left = sign_extend(cpu->gpr[RAX], size), right;                                              \
+        uint64_t linear;                                                                                     \
+        uint8_t *host;                                                                                       \
+                                                                                                             \
+        MAY_FAULT;                                                                                           \
+        linear = segment_linear(cpu, op->segment, address(cpu, op), size, true);                             \
+        do                                                                                                   \
+            right = sign_extend(locked_begin(cpu, linear, size, &host), size);                               \
+        while (!locked_end(cpu, host, size, right,                                                           \
+                           left == right ? reg_get(cpu, op->reg, size) : (uint64_t)right));                  \
+        flags_defer(cpu, FLAGS_SUB, sign_extend((uint64_t)left - right, size), left, right);                 \
+        if (left != right)                                                                                   \
+            reg_set(cpu, RAX * 8, size, right);                                                              \
+        NEXT;                                                                                                \
+    }
+
 EXCHANGES(1)
 EXCHANGES(2)
 EXCHANGES(4)
 EXCHANGES(8)
+LOCKED_EXCHANGES(1)
+LOCKED_EXCHANGES(2)
+LOCKED_EXCHANGES(4)
+LOCKED_EXCHANGES(8)
 
 #define OPERAND_TABLE(name)                                                                                  \
-    operand_table name = {{name##_r_1, name##_m_1},                                                          \
-                          {name##_r_2, name##_m_2},                                                          \
-                          {name##_r_4, name##_m_4},                                                          \
-                          {name##_r_8, name##_m_8}};
+    operand_table name = {{name##_r_1, name##_m_1, name##_l_1},                                              \
+                          {name##_r_2, name##_m_2, name##_l_2},                                              \
+                          {name##_r_4, name##_m_4, name##_l_4},                                              \
+                          {name##_r_8, name##_m_8, name##_l_8}};
 OPERAND_TABLE(xchg)
 OPERAND_TABLE(xadd)
 OPERAND_TABLE(cmpxchg)
@@ -209,20 +261,47 @@ const struct op *op_cmpxchg8b(struct cpu *cpu, const struct op *op)
     NEXT;
 }
 
+const struct op *op_cmpxchg8b_locked(struct cpu *cpu, const struct op *op)
+{
+    uint64_t expected = cpu->gpr[RDX] << 32 | (uint32_t)cpu->gpr[RAX], linear, value;
+    uint64_t wanted = cpu->gpr[RCX] << 32 | (uint32_t)cpu->gpr[RBX];
+    uint8_t *host;
+
+    MAY_FAULT;
+    linear = segment_linear(cpu, op->segment, address(cpu, op), 8, true);
+    do
+        value = locked_begin(cpu, linear, 8, &host);
+    while (!locked_end(cpu, host, 8, value, value == expected ? wanted : value));
+    if (value != expected) {
+        cpu->gpr[RAX] = (uint32_t)value;
+        cpu->gpr[RDX] = value >> 32;
+    }
+    flags_change(cpu, FLAG_ZF, value == expected ? FLAG_ZF : 0);
+    NEXT;
+}
+
+static uint64_t linear_16(struct cpu *cpu, const struct op *op)
+{
+    uint64_t linear = segment_linear(cpu, op->segment, address(cpu, op), 16, true);
+
+    if (linear & 15) {
+        fault_because(cpu, "CMPXCHG16B: the operand is not aligned to 16 bytes");
+        fault_error(cpu, VECTOR_GP, 0);
+    }
+    return linear;
+}
+
 /* Both halves are as good as one access: aligned, they lie in one page. */
 const struct op *op_cmpxchg16b(struct cpu *cpu, const struct op *op)
 {
-    uint64_t offset = address(cpu, op), low, high;
+    uint64_t linear, low, high;
     struct modify modify_low, modify_high;
     bool equal;
 
     MAY_FAULT;
-    if (segment_linear(cpu, op->segment, offset, 16, true) & 15) {
-        fault_because(cpu, "CMPXCHG16B: the operand is not aligned to 16 bytes");
-        fault_error(cpu, VECTOR_GP, 0);
-    }
-    low = modify_begin(cpu, op->segment, offset, 8, &modify_low);
-    high = modify_begin(cpu, op->segment, offset + 8, 8, &modify_high);
+    linear = linear_16(cpu, op);
+    low = modify_begin_linear(cpu, linear, 8, &modify_low);
+    high = modify_begin_linear(cpu, linear + 8, 8, &modify_high);
     equal = low == cpu->gpr[RAX] && high == cpu->gpr[RDX];
     modify_end(cpu, 8, equal ? cpu->gpr[RBX] : low, &modify_low);
     modify_end(cpu, 8, equal ? cpu->gpr[RCX] : high, &modify_high);
@@ -231,6 +310,25 @@ const struct op *op_cmpxchg16b(struct cpu *cpu, const struct op *op)
         cpu->gpr[RDX] = high;
     }
     flags_change(cpu, FLAG_ZF, equal ? FLAG_ZF : 0);
+    NEXT;
+}
+
+static bool exchange_16(struct cpu *cpu, uint64_t linear)
+{
+    uint64_t expected[2] = {cpu->gpr[RAX], cpu->gpr[RDX]};
+    const uint64_t value[2] = {cpu->gpr[RBX], cpu->gpr[RCX]};
+
+    if (locked_exchange_16(cpu, linear, expected, value))
+        return true;
+    cpu->gpr[RAX] = expected[0];
+    cpu->gpr[RDX] = expected[1];
+    return false;
+}
+
+const struct op *op_cmpxchg16b_locked(struct cpu *cpu, const struct op *op)
+{
+    MAY_FAULT;
+    flags_change(cpu, FLAG_ZF, exchange_16(cpu, linear_16(cpu, op)) ? FLAG_ZF : 0);
     NEXT;
 }
 

@@ -6,7 +6,7 @@
  * order and the instruction can go on. A move upwards onto itself propagates, element by element.
  * Source: SDM volume 2, REP and each instruction; volume 1, 7.3.9.
  */
-#include "core/bus.h"
+#include "cpu/soft/device.h"
 #include "cpu/soft/dispatch.h"
 #include "cpu/soft/execute.h"
 #include "cpu/soft/flags.h"
@@ -58,8 +58,7 @@ always uint64_t chunk_room(const struct op *op, uint64_t offset, uint64_t linear
 static uint8_t *chunk_host(struct cpu *cpu, uint64_t linear, bool write)
 {
     const struct tlb_entry *entry = tlb_slot(cpu->tlb, linear);
-
-    uint64_t tag = write ? entry->write_tag : entry->read_tag;
+    uint64_t tag = write ? tlb_write_tag(entry) : entry->read_tag;
 
     return tlb_hit(tag, linear, 1) ? tlb_host(entry, tag, linear) : NULL;
 }
@@ -129,7 +128,7 @@ always void ports_check(struct cpu *cpu, uint16_t port, unsigned size)
 /* Before a port is read, its value must have a place to go to. */
 always void write_assure(struct cpu *cpu, uint64_t linear, unsigned size)
 {
-    if (!tlb_hit(tlb_slot(cpu->tlb, linear)->write_tag, linear, size))
+    if (!tlb_hit(tlb_write_tag(tlb_slot(cpu->tlb, linear)), linear, size))
         write_check(cpu, linear, size, is_user(cpu));
 }
 
@@ -141,12 +140,12 @@ always void string_port(struct cpu *cpu, const struct op *op, enum string kind, 
         uint64_t linear = segment_linear(cpu, SEG_ES, masked(cpu, op, RDI), size, true);
 
         write_assure(cpu, linear, size);
-        store_linear(cpu, linear, size, bus_read(cpu->soft->machine.ports, port, size));
+        store_linear(cpu, linear, size, device_read(cpu, cpu->machine->ports, port, size));
         masked_add(cpu, op, RDI, step);
     } else {
         uint64_t value = load(cpu, op->segment, masked(cpu, op, RSI), size);
 
-        bus_write(cpu->soft->machine.ports, port, size, value);
+        device_write(cpu, cpu->machine->ports, port, size, value);
         masked_add(cpu, op, RSI, step);
     }
 }
@@ -274,7 +273,7 @@ always const struct op *input(struct cpu *cpu, const struct op *op, uint16_t por
 {
     MAY_FAULT;
     ports_check(cpu, port, size);
-    reg_set(cpu, RAX * 8, size, bus_read(cpu->soft->machine.ports, port, size));
+    reg_set(cpu, RAX * 8, size, device_read(cpu, cpu->machine->ports, port, size));
     NEXT_OR_LEAVE;
 }
 
@@ -282,7 +281,7 @@ always const struct op *output(struct cpu *cpu, const struct op *op, uint16_t po
 {
     MAY_FAULT;
     ports_check(cpu, port, size);
-    bus_write(cpu->soft->machine.ports, port, size, reg_get(cpu, RAX * 8, size));
+    device_write(cpu, cpu->machine->ports, port, size, reg_get(cpu, RAX * 8, size));
     NEXT_OR_LEAVE;
 }
 

@@ -365,6 +365,7 @@ const struct op *op_random(struct cpu *cpu, const struct op *op)
 /* A hint that the CPU spins: what it waits for may have come. */
 const struct op *op_pause(struct cpu *cpu, const struct op *op)
 {
+    system_pause(cpu);
     NEXT_OR_LEAVE;
 }
 

@@ -19,16 +19,18 @@ enum binary_form {
     FORM_RM_FLAT,
     FORM_MR_FLAT,
     FORM_MI_FLAT,
+    FORM_MR_LOCKED, /* with LOCK, while several CPUs run at a time; not of CMP, TEST and MOV */
+    FORM_MI_LOCKED,
     BINARY_FORMS,
 };
-enum { FORM_TO_FLAT = FORM_RM_FLAT - FORM_RM };
+enum { FORM_TO_FLAT = FORM_RM_FLAT - FORM_RM, FORM_TO_LOCKED = FORM_MR_LOCKED - FORM_MR };
 
 /* In the order of the opcodes 00 to 3F, then what looks alike. */
 enum binary { ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST, MOV, BINARIES };
 extern op_function *const binary_handlers[BINARIES][WIDTHS][BINARY_FORMS];
 
-/* base or memory alone. */
-enum unary_form { UNARY_R, UNARY_M, UNARY_M_FLAT, UNARY_FORMS };
+/* base or memory alone; LOCKed: INC, DEC, NOT and NEG. */
+enum unary_form { UNARY_R, UNARY_M, UNARY_M_FLAT, UNARY_M_LOCKED, UNARY_FORMS };
 enum unary { INC, DEC, NOT, NEG, MUL, IMUL, DIV, IDIV, UNARIES };
 extern op_function *const unary_handlers[UNARIES][WIDTHS][UNARY_FORMS];
 
@@ -37,8 +39,8 @@ enum shift { ROL, ROR, RCL, RCR, SHL, SHR, SAL, SAR, SHIFTS };
 enum shift_form { SHIFT_RI, SHIFT_RC, SHIFT_MI, SHIFT_MC, SHIFT_FORMS };
 extern op_function *const shift_handlers[SHIFTS][WIDTHS][SHIFT_FORMS];
 
-/* Handlers for register and memory operand, by width. */
-enum operand_form { OPERAND_R, OPERAND_M, OPERAND_FORMS };
+/* Handlers for register and memory operand, by width; LOCKed: BTS, BTR, BTC, XCHG, XADD and CMPXCHG. */
+enum operand_form { OPERAND_R, OPERAND_M, OPERAND_M_LOCKED, OPERAND_FORMS };
 typedef op_function *const operand_table[WIDTHS][OPERAND_FORMS];
 extern operand_table imul_two, imul_three; /* reg, r/m; reg, r/m, immediate */
 extern operand_table shld_immediate, shld_cl, shrd_immediate, shrd_cl;
@@ -82,7 +84,7 @@ extern op_function *const port_in[WIDTHS][2], *const port_out[WIDTHS][2];
 /* clang-format off */
 #define SINGLE_HANDLERS(X) \
     X(continue) X(undefined) X(too_long) X(nop) X(lea_16) X(lea_32) X(lea_64) X(bswap) X(bswap_16) X(bswap_64) \
-    X(cmpxchg8b) X(cmpxchg16b) X(mov_immediate_64) X(xlat) X(salc) X(sahf) X(lahf) X(clc) X(stc) X(cmc) X(cld) X(std) X(cbw) X(cwde) \
+    X(cmpxchg8b) X(cmpxchg16b) X(cmpxchg8b_locked) X(cmpxchg16b_locked) X(mov_immediate_64) X(xlat) X(salc) X(sahf) X(lahf) X(clc) X(stc) X(cmc) X(cld) X(std) X(cbw) X(cwde) \
     X(cwd) X(cdq) X(cdqe) X(cqo) X(aaa) X(aas) X(aam) X(aad) X(daa) X(das) X(bound_16) X(bound_32) X(int) X(int3) \
     X(int1) X(into) X(hlt) X(cli) X(sti) X(pause) X(mov_segment_register) X(mov_segment_memory) \
     X(mov_register_segment) X(mov_memory_segment) X(load_far_16) X(load_far_32) X(load_far_64) X(group6_register) \

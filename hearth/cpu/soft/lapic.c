@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/lock.h"
 #include "core/log.h"
 #include "cpu/soft/lapic-timer.h"
 
@@ -608,37 +607,25 @@ static bool x2_write(struct lapic *lapic, unsigned number, uint64_t value)
 
 bool lapic_msr_read(struct lapic *lapic, uint32_t msr, uint64_t *value)
 {
-    bool there = true;
-
-    machine_lock();
     switch (msr) {
-    case MSR_APIC_BASE: *value = lapic->base; break;
-    case MSR_TSC_DEADLINE: *value = lapic_timer_deadline(lapic->timer); break;
-    default: there = x2_read(lapic, msr - MSR_X2APIC, value);
+    case MSR_APIC_BASE: *value = lapic->base; return true;
+    case MSR_TSC_DEADLINE: *value = lapic_timer_deadline(lapic->timer); return true;
+    default: return x2_read(lapic, msr - MSR_X2APIC, value);
     }
-    machine_unlock();
-    return there;
 }
 
 bool lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value)
 {
-    bool there = true;
-
-    machine_lock();
     switch (msr) {
-    case MSR_APIC_BASE: there = write_base(lapic, value); break;
-    case MSR_TSC_DEADLINE: lapic_timer_set_deadline(lapic->timer, value); break;
-    default: there = x2_write(lapic, msr - MSR_X2APIC, value);
+    case MSR_APIC_BASE: return write_base(lapic, value);
+    case MSR_TSC_DEADLINE: lapic_timer_set_deadline(lapic->timer, value); return true;
+    default: return x2_write(lapic, msr - MSR_X2APIC, value);
     }
-    machine_unlock();
-    return there;
 }
 
 void lapic_tsc_changed(struct lapic *lapic)
 {
-    machine_lock();
     lapic_timer_tsc_changed(lapic->timer);
-    machine_unlock();
 }
 
 uint8_t lapic_cr8(const struct lapic *lapic)

@@ -1,7 +1,7 @@
 /*
  * The local APIC of one software CPU: its page at APIC_BASE, its MSRs, its timer, and the choice of the next interrupt.
  *
- * Machine lock held for all functions, except the two for MSRs, which take it themselves: they are called by RDMSR and WRMSR.
+ * Machine lock held for all functions.
  */
 #ifndef SOFT_LAPIC_H
 #define SOFT_LAPIC_H
@@ -42,7 +42,7 @@ void lapic_reset(struct lapic *lapic);   /* RESET */
 void lapic_init(struct lapic *lapic);    /* INIT: all but the id and APIC_BASE */
 
 /*
- * MSRs: 1Bh (APIC_BASE), 6E0h (TSC_DEADLINE), 800h to 8FFh (x2APIC). False: #GP(0). Without the lock.
+ * MSRs: 1Bh (APIC_BASE), 6E0h (TSC_DEADLINE), 800h to 8FFh (x2APIC). False: #GP(0).
  */
 static inline bool lapic_has_msr(uint32_t msr)
 {
@@ -50,7 +50,7 @@ static inline bool lapic_has_msr(uint32_t msr)
 }
 bool lapic_msr_read(struct lapic *lapic, uint32_t msr, uint64_t *value);
 bool lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value);
-/* WRMSR 10h changed *tsc_offset: a TSC deadline is nearer or further now. Takes the lock itself. */
+/* WRMSR 10h changed *tsc_offset: a TSC deadline is nearer or further now. */
 void lapic_tsc_changed(struct lapic *lapic);
 
 /* CR8: bits 7 to 4 of the task priority. */

@@ -20,17 +20,33 @@ void marks_destroy(struct marks *marks)
     pthread_mutex_destroy(&marks->lock);
 }
 
-/* From no watcher to one: all CPUs lose their fast writes. Whoever fills its TLB later sees the count. */
-void marks_watch(struct cpu *cpu, uint64_t page)
+/*
+ * From no watcher to one: all CPUs lose their fast writes. Whoever fills its TLB later sees the count; one that had a
+ * tag may have compared it and not have written yet.
+ */
+static void withdraw(struct cpu *cpu, uint64_t page)
 {
     struct soft *soft = cpu->soft;
-    struct mark *mark = mark_at(&soft->marks, page);
 
-    pthread_mutex_lock(&soft->marks.lock);
-    if (atomic_fetch_add(&mark->watchers, 1) == 0)
-        for (unsigned i = 0; i < soft->machine.cpus; i++)
-            tlb_protect_page(soft->cpus[i], page);
-    pthread_mutex_unlock(&soft->marks.lock);
+    tlb_protect_page(cpu, page);
+    gate_leave(cpu);
+    for (unsigned i = 0; i < soft->machine.cpus; i++)
+        if (soft->cpus[i] != cpu && tlb_protect_page(soft->cpus[i], page))
+            gate_await(soft->cpus[i]);
+}
+
+void marks_watch(struct cpu *cpu, uint64_t page)
+{
+    struct marks *marks = &cpu->soft->marks;
+    bool first;
+
+    gate_lock(cpu, &marks->lock);
+    first = atomic_fetch_add(&mark_at(marks, page)->watchers, 1) == 0;
+    if (first)
+        withdraw(cpu, page);
+    pthread_mutex_unlock(&marks->lock);
+    if (first)
+        gate_enter(cpu);
 }
 
 void marks_release(struct cpu *cpu, uint64_t page)
@@ -38,7 +54,7 @@ void marks_release(struct cpu *cpu, uint64_t page)
     struct marks *marks = &cpu->soft->marks;
     struct mark *mark = mark_at(marks, page);
 
-    pthread_mutex_lock(&marks->lock);
+    gate_lock(cpu, &marks->lock);
     if (atomic_fetch_sub(&mark->watchers, 1) == 1)
         atomic_store(&mark->lines, 0);
     pthread_mutex_unlock(&marks->lock);

@@ -37,7 +37,7 @@ struct marks {
 bool marks_create(struct marks *marks);
 void marks_destroy(struct marks *marks);
 
-/* Another CPU's store watches the page from now on: it is this one's first block there. */
+/* This CPU's store watches the page from now on: a safe point, at which others may change what they like. */
 void marks_watch(struct cpu *cpu, uint64_t page);
 void marks_release(struct cpu *cpu, uint64_t page);
 /* Lines (bit n: line n) of a page that is watched hold code now. */

@@ -6,6 +6,7 @@
  * Source: SDM volume 4, chapter 2; volume 3A, 11.11 (MTRRs), 11.12.4 (PAT); AMD64 APM volume 2, appendix A.
  */
 #include "cpu/soft/access.h"
+#include "cpu/soft/device.h"
 #include "cpu/soft/features.h"
 #include "cpu/soft/lapic.h"
 #include "cpu/soft/system.h"
@@ -207,6 +208,34 @@ static bool efer_write(struct cpu *cpu, uint64_t value)
 
 /* ---- RDMSR and WRMSR ---- */
 
+static bool apic_read(struct cpu *cpu, uint32_t number, uint64_t *value)
+{
+    bool there;
+
+    cpu_lock(cpu);
+    there = lapic_msr_read(cpu->lapic, number, value);
+    cpu_unlock(cpu);
+    return there;
+}
+
+static bool apic_write(struct cpu *cpu, uint32_t number, uint64_t value)
+{
+    bool there;
+
+    cpu_lock(cpu);
+    there = lapic_msr_write(cpu->lapic, number, value);
+    cpu_unlock(cpu);
+    return there;
+}
+
+static void tsc_write(struct cpu *cpu, uint64_t value)
+{
+    cpu_lock(cpu);
+    cpu->tsc_offset = value - clock_now(cpu->machine->clock);
+    lapic_tsc_changed(cpu->lapic);
+    cpu_unlock(cpu);
+}
+
 static bool msr_read(struct cpu *cpu, uint32_t number, uint64_t *value)
 {
     const uint64_t *kept = place(cpu, number);
@@ -221,7 +250,7 @@ static bool msr_read(struct cpu *cpu, uint32_t number, uint64_t *value)
     else if (number == MSR_MTRRCAP)
         *value = MTRRCAP;
     else if (lapic_has_msr(number))
-        return lapic_msr_read(cpu->lapic, number, value);
+        return apic_read(cpu, number, value);
     else
         return reads_zero(number);
     return true;
@@ -240,12 +269,11 @@ static bool msr_write(struct cpu *cpu, uint32_t number, uint64_t value)
     if (number == MSR_EFER)
         return efer_write(cpu, value);
     if (number == MSR_TIME_STAMP_COUNTER) {
-        cpu->tsc_offset = value - clock_now(cpu->machine->clock);
-        lapic_tsc_changed(cpu->lapic);
+        tsc_write(cpu, value);
         return true;
     }
     if (lapic_has_msr(number))
-        return lapic_msr_write(cpu->lapic, number, value);
+        return apic_write(cpu, number, value);
     return reads_zero(number) && number != MSR_PLATFORM_INFO && number != MSR_MCG_CAP;
 }
 

@@ -44,6 +44,7 @@ enum code_mode {
     MODE_CODE64 = 1 << 4,    /* EFER.LMA and CS.L; neither CODE32 nor STACK32 then */
     MODE_USER = 1 << 5,      /* CPL 3 */
     MODE_FLAT_CODE = 1 << 6, /* CS outside of 64-bit code: base 0, 4 GiB */
+    MODE_ATOMIC = 1 << 7,    /* several CPUs run at a time: LOCK locks */
 };
 
 enum block_link { LINK_TAKEN, LINK_FALL, LINK_NONE, BLOCK_LINKS = LINK_NONE };

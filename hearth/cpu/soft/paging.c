@@ -10,11 +10,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "core/lock.h"
 #include "cpu/soft/access.h"
+#include "cpu/soft/device.h"
 #include "cpu/soft/features.h"
 #include "cpu/soft/lapic.h"
-#include "cpu/soft/marks.h"
+#include "cpu/soft/soft.h"
 
 enum entry_bits {
     ENTRY_PRESENT = 1 << 0,
@@ -267,8 +267,7 @@ static bool walk_mark(struct cpu *cpu, struct walk *walk, bool write)
             continue;
         if (!entry_mark(host, walk->scheme->entry_size, walk->step[i].entry, bits))
             return false;
-        if (code_in_page(cpu->soft, address & PAGE_MASK))
-            code_written(cpu, address, walk->scheme->entry_size);
+        code_check_write(cpu, address, walk->scheme->entry_size);
     }
     walk->dirty |= write;
     return true;
@@ -403,12 +402,18 @@ void tlb_flush_page(struct cpu *cpu, uint64_t linear)
     }
 }
 
-void tlb_protect_page(struct cpu *cpu, uint64_t physical)
+bool tlb_protect_page(struct cpu *cpu, uint64_t physical)
 {
+    bool had = false;
+
     for (int user = 0; user < 2; user++)
-        for (unsigned i = 0; i < TLB_SIZE; i++)
-            if (((cpu->tlbs[user][i].physical ^ physical) & MARKS_ALIKE) == 0)
-                cpu->tlbs[user][i].write_tag = TLB_NEVER(i);
+        for (unsigned i = 0; i < TLB_SIZE; i++) {
+            struct tlb_entry *entry = &cpu->tlbs[user][i];
+
+            if (((__atomic_load_n(&entry->physical, __ATOMIC_RELAXED) ^ physical) & MARKS_ALIKE) == 0)
+                had |= __atomic_exchange_n(&entry->write_tag, TLB_NEVER(i), __ATOMIC_RELAXED) != TLB_NEVER(i);
+        }
+    return had;
 }
 
 void paging_mode_changed(struct cpu *cpu, uint64_t old_cr0, uint64_t old_cr4)
@@ -430,6 +435,19 @@ static bool page_watched(const struct cpu *cpu, uint64_t page)
     return false;
 }
 
+/* Unless another CPU has begun to watch the page and has looked through this TLB already. */
+static void allow_writes(struct cpu *cpu, bool user, uint64_t page)
+{
+    struct tlb_entry *entry = tlb_slot(cpu->tlbs[user], page);
+
+    __atomic_store_n(&entry->write_tag, page, __ATOMIC_RELAXED);
+    if (!cpu->soft->parallel)
+        return;
+    atomic_thread_fence(memory_order_seq_cst);
+    if (code_in_page(cpu->soft, entry->physical))
+        __atomic_store_n(&entry->write_tag, TLB_NEVER(entry - cpu->tlbs[user]), __ATOMIC_RELAXED);
+}
+
 static void set_tags(struct cpu *cpu, bool user, uint64_t page)
 {
     enum { STORABLE = ORIGIN_HOST_RAM | ORIGIN_WRITABLE | ORIGIN_DIRTY };
@@ -445,7 +463,7 @@ static void set_tags(struct cpu *cpu, bool user, uint64_t page)
         return;
     entry->read_tag = page;
     if ((origin->rights & STORABLE) == STORABLE && !code_in_page(cpu->soft, entry->physical))
-        entry->write_tag = page;
+        allow_writes(cpu, user, page);
 }
 
 static void set_fetch(struct cpu *cpu, bool user, uint64_t page)
@@ -564,6 +582,15 @@ uint64_t paging_translate(struct cpu *cpu, uint64_t linear, enum access access, 
     return entry->physical | (linear & ~PAGE_MASK);
 }
 
+bool paging_ready(struct cpu *cpu, uint64_t linear, bool user)
+{
+    uint64_t page = linear_wrap(cpu, linear) & PAGE_MASK;
+    const struct tlb_origin *origin = &cpu->origins[user][page >> PAGE_SHIFT & (TLB_SIZE - 1)];
+
+    return cpu->memory_generation == memory_generation(cpu->machine->memory) &&
+           tlb_holds(cpu, origin, page, ACCESS_WRITE) && (origin->rights & ORIGIN_HOST_RAM);
+}
+
 bool paging_probe(struct cpu *cpu, uint64_t linear, uint64_t *physical)
 {
     struct walk walk;
@@ -649,7 +676,6 @@ void paging_explain(struct cpu *cpu, uint64_t linear, uint32_t error, char *text
 
 /* ---- slow accesses ---- */
 
-/* Remembers which data breakpoints these bytes touch; they trap after the instruction. */
 static cold void watch(struct cpu *cpu, uint64_t linear, unsigned size, bool write)
 {
     enum { WATCH_WRITE = 1, WATCH_ACCESS = 3 };
@@ -668,11 +694,11 @@ static cold void watch(struct cpu *cpu, uint64_t linear, unsigned size, bool wri
     }
 }
 
-/* A device may have moved memory about (shadow RAM, a BAR): nothing translated before holds then. */
-static void after_bus(struct cpu *cpu)
+/* They trap after the instruction. */
+void watch_data(struct cpu *cpu, uint64_t linear, unsigned size, bool write)
 {
-    if (cpu->memory_generation != memory_generation(cpu->machine->memory))
-        tlb_reset(cpu);
+    if (cpu->dr[7] & 0xff)
+        watch(cpu, linear, size, write);
 }
 
 static bool power_of_two(unsigned size)
@@ -685,17 +711,17 @@ static cold uint64_t own_load(struct cpu *cpu, uint64_t physical, unsigned size)
 {
     uint64_t value;
 
-    machine_lock();
+    cpu_lock(cpu);
     value = lapic_read(cpu->lapic, physical, size);
-    machine_unlock();
+    cpu_unlock(cpu);
     return value;
 }
 
 static cold void own_store(struct cpu *cpu, uint64_t physical, unsigned size, uint64_t value)
 {
-    machine_lock();
+    cpu_lock(cpu);
     lapic_write(cpu->lapic, physical, size, value);
-    machine_unlock();
+    cpu_unlock(cpu);
 }
 
 static uint64_t physical_load(struct cpu *cpu, uint64_t physical, const uint8_t *host, unsigned size)
@@ -707,11 +733,10 @@ static uint64_t physical_load(struct cpu *cpu, uint64_t physical, const uint8_t 
     if (lapic_covers(cpu->lapic, physical))
         return own_load(cpu, physical, size);
     if (power_of_two(size))
-        value = bus_read(cpu->machine->mmio, physical, size);
+        value = device_read(cpu, cpu->machine->mmio, physical, size);
     else
         for (unsigned i = 0; i < size; i++)
-            value |= (bus_read(cpu->machine->mmio, physical + i, 1) & 0xff) << (8 * i);
-    after_bus(cpu);
+            value |= (device_read(cpu, cpu->machine->mmio, physical + i, 1) & 0xff) << (8 * i);
     return value;
 }
 
@@ -725,15 +750,13 @@ static void physical_store(struct cpu *cpu, uint64_t physical, unsigned size, ui
         own_store(cpu, physical, size, value);
     } else if (host && writable) {
         host_store(host, size, value);
-        if (code_in_page(cpu->soft, physical & PAGE_MASK))
-            code_written(cpu, physical, size);
+        code_check_write(cpu, physical, size);
     } else if (!host) {
         if (power_of_two(size))
-            bus_write(cpu->machine->mmio, physical, size, value);
+            device_write(cpu, cpu->machine->mmio, physical, size, value);
         else
             for (unsigned i = 0; i < size; i++)
-                bus_write(cpu->machine->mmio, physical + i, 1, value >> (8 * i) & 0xff);
-        after_bus(cpu);
+                device_write(cpu, cpu->machine->mmio, physical + i, 1, value >> (8 * i) & 0xff);
     }
 }
 
@@ -755,8 +778,7 @@ uint64_t slow_load(struct cpu *cpu, uint64_t linear, unsigned size, bool user)
     physical = paging_translate(cpu, linear, ACCESS_READ, user, &host);
     if (first < size)
         second = paging_translate(cpu, linear + first, ACCESS_READ, user, &second_host);
-    if (cpu->dr[7] & 0xff)
-        watch(cpu, linear, size, false);
+    watch_data(cpu, linear, size, false);
     value = physical_load(cpu, physical, host, first);
     if (first < size)
         value |= physical_load(cpu, second, second_host, size - first) << (8 * first);
@@ -773,8 +795,7 @@ void slow_store(struct cpu *cpu, uint64_t linear, unsigned size, uint64_t value,
     physical = paging_translate(cpu, linear, ACCESS_WRITE, user, &host);
     if (first < size)
         second = paging_translate(cpu, linear + first, ACCESS_WRITE, user, &host);
-    if (cpu->dr[7] & 0xff)
-        watch(cpu, linear, size, true);
+    watch_data(cpu, linear, size, true);
     physical_store(cpu, physical, first, value);
     if (first < size)
         physical_store(cpu, second, size - first, value >> (8 * first));

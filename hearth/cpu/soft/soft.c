@@ -2,14 +2,13 @@
  * The software engine: its run loop, and what engine.h asks for.
  *
  * The loop runs chains of blocks. They come back when `attention` is set, by other threads (interrupt, NMI, kick, DMA
- * into code) or by instructions after which the loop has to look anew at mode and flags. What it leaves out: more
- * than one CPU running at a time. Source: SDM volume 3A, 6.9 (priorities), 9.1 (state after RESET).
+ * into code) or by instructions after which the loop has to look anew at mode and flags. Source: SDM volume 3A, 6.9 (priorities), 9.1 (state after RESET).
  */
 #include <stdlib.h>
 
-#include "core/lock.h"
 #include "core/log.h"
 #include "cpu/autopsy.h"
+#include "cpu/soft/device.h"
 #include "cpu/soft/features.h"
 #include "cpu/soft/flags.h"
 #include "cpu/soft/lapic.h"
@@ -50,11 +49,11 @@ static void interrupt_take(struct cpu *cpu)
     const struct engine_machine *machine = &cpu->soft->machine;
     int vector;
 
-    machine_lock();
+    cpu_lock(cpu);
     vector = lapic_acknowledge(cpu->lapic); /* it may have gone away meanwhile */
     if (vector == LAPIC_EXTERNAL)
         vector = machine->acknowledge(machine->opaque);
-    machine_unlock();
+    cpu_unlock(cpu);
     if (vector >= 0) {
         cpu->halted = false;
         interrupt_deliver(cpu, vector);
@@ -69,27 +68,35 @@ static void nmi_take(struct cpu *cpu)
     interrupt_deliver(cpu, VECTOR_NMI);
 }
 
+static bool wake_wanted(const struct cpu *cpu)
+{
+    return atomic_load(&cpu->kicked) || nmi_wanted(cpu) || interrupt_wanted(cpu) || atomic_load(&cpu->init) ||
+           startup_wanted(cpu);
+}
+
 /* HLT, and the wait for a start-up IPI: until something comes that ends it, or that the run loop has to see to. */
 static void halt_wait(struct cpu *cpu)
 {
-    struct soft *soft = cpu->soft;
-
-    pthread_mutex_lock(&soft->wait_lock);
-    while (!atomic_load(&cpu->kicked) && !nmi_wanted(cpu) && !interrupt_wanted(cpu) &&
-           !atomic_load(&cpu->code_stale) && !atomic_load(&cpu->init) && !startup_wanted(cpu))
-        pthread_cond_wait(&soft->wait, &soft->wait_lock);
-    pthread_mutex_unlock(&soft->wait_lock);
+    gate_leave(cpu);
+    pthread_mutex_lock(&cpu->sleep.lock);
+    atomic_store(&cpu->sleep.asleep, true);
+    while (!wake_wanted(cpu))
+        pthread_cond_wait(&cpu->sleep.wake, &cpu->sleep.lock);
+    atomic_store(&cpu->sleep.asleep, false);
+    pthread_mutex_unlock(&cpu->sleep.lock);
+    gate_enter(cpu);
     atomic_store(&cpu->attention, 1);
 }
 
+/* After what it is to wake for has been stored. */
 static void wake(struct cpu *cpu)
 {
-    struct soft *soft = cpu->soft;
-
     atomic_store(&cpu->attention, 1);
-    pthread_mutex_lock(&soft->wait_lock);
-    pthread_cond_broadcast(&soft->wait);
-    pthread_mutex_unlock(&soft->wait_lock);
+    if (!atomic_load(&cpu->sleep.asleep))
+        return;
+    pthread_mutex_lock(&cpu->sleep.lock);
+    pthread_cond_signal(&cpu->sleep.wake);
+    pthread_mutex_unlock(&cpu->sleep.lock);
 }
 
 static void init_take(struct cpu *cpu);
@@ -99,6 +106,7 @@ static void startup_take(struct cpu *cpu);
 static bool attend(struct cpu *cpu, enum run_result *result)
 {
     atomic_store(&cpu->attention, 0);
+    gate_pass(cpu);
     sse_settle(cpu);
     cpu->code->link_from = NULL;
     if (cpu->shutdown) {
@@ -170,13 +178,16 @@ static enum run_result soft_run(struct vcpu *vcpu)
     struct cpu *cpu = cpu_of(vcpu);
     enum run_result result;
 
+    gate_enter(cpu);
     atomic_store(&cpu->attention, 1);
     if (setjmp(cpu->fault_jump))
         fault_take(cpu);
     for (;;) {
         while (atomic_load_explicit(&cpu->attention, memory_order_relaxed))
-            if (attend(cpu, &result))
+            if (attend(cpu, &result)) {
+                gate_leave(cpu);
                 return result;
+            }
         if (cpu->single)
             single_run(cpu);
         else
@@ -283,9 +294,9 @@ static void init_take(struct cpu *cpu)
 {
     cpu_init(cpu, (cpu->cr0 & (CR0_CD | CR0_NW)) | CR0_ET);
     cpu->dormant = cpu->index != 0;
-    machine_lock();
+    cpu_lock(cpu);
     lapic_init(cpu->lapic);
-    machine_unlock();
+    cpu_unlock(cpu);
     state_changed(cpu);
 }
 
@@ -428,9 +439,18 @@ static void soft_message(struct engine *engine, const struct interrupt_message *
 
 /* ---- the engine ---- */
 
+/* The map stands still while a CPU is in guest code, and no CPU goes on with what it knew of it. */
+static void map_changing(void *opaque)
+{
+    struct soft *soft = opaque;
+
+    gate_close(soft, soft->lock_holder);
+}
+
 static void map_changed(void *opaque, uint64_t base, uint64_t size)
 {
     code_post(opaque, base, size, true);
+    gate_open(opaque);
 }
 
 static void memory_written(void *opaque, uint64_t base, uint64_t size)
@@ -447,6 +467,8 @@ static void cpu_destroy(struct cpu *cpu)
 {
     lapic_destroy(cpu->lapic);
     code_destroy(cpu->code);
+    pthread_mutex_destroy(&cpu->sleep.lock);
+    pthread_cond_destroy(&cpu->sleep.wake);
     free(cpu);
 }
 
@@ -458,6 +480,8 @@ static struct cpu *cpu_create(struct soft *soft, unsigned index)
     cpu->machine = &soft->machine;
     cpu->index = index;
     cpu->gigabyte = 1 << 30;
+    pthread_mutex_init(&cpu->sleep.lock, NULL);
+    pthread_cond_init(&cpu->sleep.wake, NULL);
     cpu->code = code_create(soft->machine.cpus);
     cpu->lapic = lapic_create(&(struct lapic_wiring){
         .clock = soft->machine.clock,
@@ -484,8 +508,7 @@ static void soft_destroy(struct engine *engine)
         cpu_destroy(soft->cpus[i]);
     free(soft->cpus);
     marks_destroy(&soft->marks);
-    pthread_mutex_destroy(&soft->wait_lock);
-    pthread_cond_destroy(&soft->wait);
+    gate_destroy(&soft->gate);
     free(soft);
 }
 
@@ -506,15 +529,15 @@ static struct engine *soft_create(const struct engine_machine *machine, char *er
     soft->machine = *machine;
     soft->abilities.long_mode = (LEAF80000001_EDX_FEATURES & FEATURE_LM) != 0;
     soft->abilities.lapic = true;
-    pthread_mutex_init(&soft->wait_lock, NULL);
-    pthread_cond_init(&soft->wait, NULL);
+    soft->parallel = machine->cpus > 1;
+    gate_create(&soft->gate);
     soft->cpus = allocate(machine->cpus * sizeof(struct cpu *));
     if (!marks_create(&soft->marks) || !cpus_create(soft)) {
         soft_destroy((struct engine *)soft);
         snprintf(error, error_size, "no memory for the software CPU's decoded code");
         return NULL;
     }
-    soft->listener = (struct memory_listener){soft, map_changed, memory_written};
+    soft->listener = (struct memory_listener){soft, map_changing, map_changed, memory_written};
     memory_listen(machine->memory, &soft->listener);
     return (struct engine *)soft;
 }
@@ -541,7 +564,7 @@ static const char *soft_failure(struct vcpu *vcpu)
 
 const struct engine_ops engine_soft = {
     .name = "soft",
-    .cpus_most = 1,
+    .cpus_most = 255,
     .create = soft_create,
     .destroy = soft_destroy,
     .abilities = soft_abilities,

@@ -13,11 +13,11 @@ struct soft {
     struct engine_machine machine;
     struct engine_abilities abilities;
     struct memory_listener listener;
+    bool parallel; /* several CPUs, each on its own thread */
     struct marks marks;
-    struct cpu **cpus; /* machine.cpus of them */
-    /* HLT waits here for an interrupt, an NMI or a kick. */
-    pthread_mutex_t wait_lock;
-    pthread_cond_t wait;
+    struct gate gate;
+    struct cpu **cpus;       /* machine.cpus of them */
+    struct cpu *lock_holder; /* the CPU whose thread has the machine lock, which guards this too */
 };
 
 #endif

@@ -124,6 +124,7 @@ always void sse_store(struct cpu *cpu, const struct op *op, vector value, unsign
 {
     uint64_t linear = segment_linear(cpu, op->segment, address(cpu, op), size, true);
     struct tlb_entry *entry;
+    uint64_t tag;
 
     if (size < 16) {
         store_linear(cpu, linear, size, value[0]);
@@ -132,8 +133,9 @@ always void sse_store(struct cpu *cpu, const struct op *op, vector value, unsign
     if (aligned && unlikely(linear & 15))
         sse_misaligned(cpu);
     entry = tlb_slot(cpu->tlb, linear);
-    if (tlb_hit(entry->write_tag, linear, 16))
-        memcpy(tlb_host(entry, entry->write_tag, linear), &value, sizeof value);
+    tag = tlb_write_tag(entry);
+    if (tlb_hit(tag, linear, 16))
+        memcpy(tlb_host(entry, tag, linear), &value, sizeof value);
     else
         sse_store_slow(cpu, op, value);
 }

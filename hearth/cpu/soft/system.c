@@ -7,11 +7,14 @@
  */
 #include "cpu/soft/system.h"
 
-#include "core/lock.h"
+#include <sched.h>
+
 #include "cpu/soft/descriptor.h"
+#include "cpu/soft/device.h"
 #include "cpu/soft/features.h"
 #include "cpu/soft/flags.h"
 #include "cpu/soft/lapic.h"
+#include "cpu/soft/soft.h"
 
 /* ---- checks ---- */
 
@@ -350,9 +353,9 @@ static void write_cr8(struct cpu *cpu, uint64_t value)
 {
     if (value & ~(uint64_t)CR8_PRIORITY)
         refuse(cpu, "MOV CR8: bits above 3 set");
-    machine_lock();
+    cpu_lock(cpu);
     lapic_set_cr8(cpu->lapic, value);
-    machine_unlock();
+    cpu_unlock(cpu);
 }
 
 void system_write_cr(struct cpu *cpu, unsigned number, uint64_t value)
@@ -565,6 +568,18 @@ void system_alignment_flag(struct cpu *cpu, bool set)
         fault(cpu, VECTOR_UD);
     }
     cpu->rflags = set ? cpu->rflags | FLAG_AC : cpu->rflags & ~(uint64_t)FLAG_AC;
+}
+
+/* The CPU that is waited for may have no host CPU while this one spins. */
+void system_pause(struct cpu *cpu)
+{
+    enum { PAUSES_IN_A_ROW = 64 };
+
+    if (!cpu->soft->parallel || ++cpu->pauses % PAUSES_IN_A_ROW)
+        return;
+    gate_leave(cpu);
+    sched_yield();
+    gate_enter(cpu);
 }
 
 void system_hlt(struct cpu *cpu)

@@ -87,6 +87,7 @@ void system_alignment_flag(struct cpu *cpu, bool set);
 
 void system_cli(struct cpu *cpu);
 void system_sti(struct cpu *cpu); /* (*) sets interrupt_shadow when IF was clear */
+void system_pause(struct cpu *cpu);
 void system_hlt(
     struct cpu *cpu); /* (*) sets cpu->halted; cpu->rip shall be made the next instruction's by the caller */
 /* PUSHF: the image to push. Raises #GP(0) in v86 mode where it must. */
