@@ -262,7 +262,7 @@ static uint8_t *writable_at(const struct memory *memory, uint64_t address, uint6
     return host;
 }
 
-static void written(struct memory *memory, uint64_t address, uint64_t size)
+void memory_tell_written(struct memory *memory, uint64_t address, uint64_t size)
 {
     if (memory->listener.written)
         memory->listener.written(memory->listener.opaque, address, size);
@@ -295,7 +295,7 @@ bool memory_load(struct memory *memory, uint64_t address, int descriptor, uint64
             errno = got ? errno : 0;
             return false;
         }
-        written(memory, address, (uint64_t)got);
+        memory_tell_written(memory, address, (uint64_t)got);
         address += (uint64_t)got;
         offset += (uint64_t)got;
         size -= (uint64_t)got;
@@ -311,7 +311,7 @@ void memory_clear(struct memory *memory, uint64_t address, uint64_t size)
         if (!host)
             return;
         memset(host, 0, length);
-        written(memory, address, length);
+        memory_tell_written(memory, address, length);
         address += length;
         size -= length;
     }

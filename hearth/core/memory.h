@@ -45,7 +45,8 @@ uint64_t memory_generation(const struct memory *memory);
 
 /*
  * The host address of a guest-physical one and the bytes that follow it in the same range (*length), or NULL where
- * there is no memory. For the engines and this file only: devices copy with memory_read() and memory_write().
+ * there is no memory. For the engines and core alone: devices copy with memory_read() and memory_write(), or do I/O
+ * through a struct scatter.
  */
 uint8_t *memory_at(const struct memory *memory, uint64_t address, uint64_t *length, bool *writable);
 
@@ -70,6 +71,9 @@ bool memory_write_16(struct memory *memory, uint64_t address, uint16_t value);
  */
 bool memory_load(struct memory *memory, uint64_t address, int descriptor, uint64_t offset, uint64_t size);
 void memory_clear(struct memory *memory, uint64_t address, uint64_t size);
+
+/* Tells the engine that I/O has written there past memory_write(). */
+void memory_tell_written(struct memory *memory, uint64_t address, uint64_t size);
 
 struct memory_listener {
     void *opaque;

@@ -11,7 +11,13 @@
 
 #include "devices/ide-drive.h"
 
-enum { HEADS = 16, TRACK_SECTORS = 63, CYLINDERS_MOST = 16383, DMA_BLOCK = IDE_BUFFER_SIZE / SECTOR_SIZE };
+enum {
+    HEADS = 16,
+    TRACK_SECTORS = 63,
+    CYLINDERS_MOST = 16383,
+    BUFFER_SECTORS = IDE_BUFFER_SIZE / SECTOR_SIZE
+};
+enum { DMA_MOST = 1 << 20 }; /* bytes that the image is asked for at once */
 enum { POWER_ACTIVE = 0xff };
 #define LBA28_MOST 0x0fffffffull
 
@@ -114,11 +120,6 @@ static void address_report(struct ide_drive *drive)
 
 /* ---- transfers */
 
-static uint32_t block_size(const struct ide_drive *drive)
-{
-    return (uint32_t)least(drive->ata.block, drive->ata.left);
-}
-
 static void transfer_ended(struct ide_drive *drive)
 {
     drive->task.count = 0;
@@ -132,44 +133,151 @@ static void transfer_ended(struct ide_drive *drive)
     drive->status = STATUS_DRDY | STATUS_DSC;
 }
 
-static void read_block(struct ide_drive *drive)
+static void transfer_failed(struct ide_drive *drive)
 {
-    uint32_t count = block_size(drive);
-    if (!count) {
+    address_report(drive);
+    ide_fail(drive, drive->to_device ? ERROR_ABRT : ERROR_UNC);
+}
+
+static void transfer_advance(struct ide_drive *drive, uint64_t bytes)
+{
+    drive->ata.sector += bytes / SECTOR_SIZE;
+    drive->ata.left -= (uint32_t)(bytes / SECTOR_SIZE);
+}
+
+static void flushed(struct ide_drive *drive, int result)
+{
+    if (result < 0)
+        ide_fail(drive, ERROR_ABRT);
+    else
+        ide_complete(drive);
+}
+
+static void write_ended(struct ide_drive *drive)
+{
+    drive->task.count = 0;
+    if (drive->ata.write_cache)
         transfer_ended(drive);
+    else
+        ide_ask(drive, BLOCK_FLUSH, 0, 0, flushed);
+}
+
+/* ---- PIO: the image is read and written a bufferful at a time, the host gets it block by block */
+
+static uint32_t block_size(const struct ide_drive *drive, uint32_t left)
+{
+    return (uint32_t)least(drive->ata.block * SECTOR_SIZE, left);
+}
+
+static void read_fill(struct ide_drive *drive);
+static void read_taken(struct ide_drive *drive);
+
+static void read_offer(struct ide_drive *drive)
+{
+    uint32_t size = block_size(drive, drive->ata.filled - drive->position);
+    ide_transfer(drive, false, drive->position, size, read_taken);
+    ide_interrupt(drive);
+}
+
+static void read_taken(struct ide_drive *drive)
+{
+    if (drive->position < drive->ata.filled)
+        read_offer(drive);
+    else if (drive->ata.left)
+        read_fill(drive);
+    else
+        transfer_ended(drive);
+}
+
+/* If much at once can't be read, then less: the sectors before the bad one are to reach the host. */
+static void read_filled(struct ide_drive *drive, int result)
+{
+    struct ata_state *ata = &drive->ata;
+    if (result < 0 && ata->filled > ata->block * SECTOR_SIZE) {
+        ata->at_once = ata->block;
+        read_fill(drive);
+    } else if (result < 0) {
+        transfer_failed(drive);
+    } else {
+        transfer_advance(drive, ata->filled);
+        drive->position = 0;
+        read_offer(drive);
+    }
+}
+
+static void read_fill(struct ide_drive *drive)
+{
+    struct ata_state *ata = &drive->ata;
+    ata->filled = (uint32_t)least(ata->left, ata->at_once) * SECTOR_SIZE;
+    ide_ask(drive, BLOCK_READ, ata->sector * SECTOR_SIZE, ata->filled, read_filled);
+}
+
+static void write_want(struct ide_drive *drive, uint32_t from);
+
+static void written(struct ide_drive *drive, int result)
+{
+    if (result < 0) {
+        transfer_failed(drive);
         return;
     }
-    if (block_read(drive->block, drive->ata.sector * SECTOR_SIZE, drive->buffer, count * SECTOR_SIZE) < 0) {
-        address_report(drive);
-        ide_fail(drive, ERROR_UNC);
-        return;
-    }
-    drive->ata.sector += count;
-    drive->ata.left -= count;
-    ide_transfer(drive, false, 0, count * SECTOR_SIZE, read_block);
-    if (!drive->dma)
+    transfer_advance(drive, drive->piece.iov_len);
+    if (drive->ata.left) {
+        write_want(drive, 0);
         ide_interrupt(drive);
+    } else {
+        write_ended(drive);
+    }
 }
 
 static void block_filled(struct ide_drive *drive)
 {
-    uint32_t count = block_size(drive);
-    if (block_write(drive->block, drive->ata.sector * SECTOR_SIZE, drive->buffer, count * SECTOR_SIZE) < 0) {
-        address_report(drive);
-        ide_fail(drive, ERROR_ABRT);
+    uint32_t filled = drive->position;
+    if (filled < IDE_BUFFER_SIZE && filled / SECTOR_SIZE < drive->ata.left) {
+        write_want(drive, filled);
+        ide_interrupt(drive);
+    } else {
+        ide_ask(drive, BLOCK_WRITE, drive->ata.sector * SECTOR_SIZE, filled, written);
+    }
+}
+
+static void write_want(struct ide_drive *drive, uint32_t from)
+{
+    uint32_t left = (uint32_t)least(drive->ata.left, BUFFER_SECTORS) * SECTOR_SIZE;
+    ide_transfer(drive, true, from, block_size(drive, left - from), block_filled);
+}
+
+/* ---- DMA: between image and memory */
+
+static void dma_moved(struct ide_drive *drive, int result)
+{
+    uint64_t bytes = scatter_size(drive->scatter);
+    scatter_end(drive->scatter, result < 0 ? 0 : bytes);
+    if (result < 0) {
+        transfer_failed(drive);
         return;
     }
-    drive->ata.sector += count;
-    drive->ata.left -= count;
-    if (drive->ata.left) {
-        ide_transfer(drive, true, 0, block_size(drive) * SECTOR_SIZE, block_filled);
-        if (!drive->dma)
-            ide_interrupt(drive);
-    } else if (!drive->ata.write_cache && block_flush(drive->block) < 0) {
-        ide_fail(drive, ERROR_ABRT);
-    } else {
+    transfer_advance(drive, bytes);
+    if (drive->ata.left)
+        drive->status = STATUS_DRDY | STATUS_DSC | STATUS_DRQ;
+    else if (drive->to_device)
+        write_ended(drive);
+    else
         transfer_ended(drive);
-    }
+}
+
+static void dma_move(struct ide_drive *drive)
+{
+    uint64_t wanted = least((uint64_t)drive->ata.left * SECTOR_SIZE, DMA_MOST);
+    if (ide_dma_gather(drive, wanted))
+        ide_ask_direct(drive, drive->to_device ? BLOCK_WRITE : BLOCK_READ, drive->ata.sector * SECTOR_SIZE,
+                       dma_moved);
+}
+
+static void dma_begin(struct ide_drive *drive)
+{
+    drive->dma = true;
+    drive->direct = dma_move;
+    drive->status = STATUS_DRDY | STATUS_DSC | STATUS_DRQ;
 }
 
 static void command_transfer(struct ide_drive *drive, unsigned how)
@@ -182,14 +290,17 @@ static void command_transfer(struct ide_drive *drive, unsigned how)
         ide_fail(drive, ERROR_IDNF);
         return;
     }
-    drive->dma = how & DMA;
-    drive->ata.block = how & DMA ? DMA_BLOCK : how & MULTIPLE ? drive->ata.multiple : 1;
+    drive->ata.block = how & MULTIPLE ? drive->ata.multiple : 1;
+    drive->ata.at_once = BUFFER_SECTORS;
+    drive->to_device = how & WRITE;
     if (how & VERIFY)
         ide_complete(drive);
+    else if (how & DMA)
+        dma_begin(drive);
     else if (how & WRITE)
-        ide_transfer(drive, true, 0, block_size(drive) * SECTOR_SIZE, block_filled);
+        write_want(drive, 0);
     else
-        read_block(drive);
+        read_fill(drive);
 }
 
 /* ---- IDENTIFY DEVICE */
@@ -294,10 +405,7 @@ static void command_identify_packet(struct ide_drive *drive, unsigned how)
 static void command_flush(struct ide_drive *drive, unsigned how)
 {
     (void)how;
-    if (block_flush(drive->block) < 0)
-        ide_fail(drive, ERROR_ABRT);
-    else
-        ide_complete(drive);
+    ide_ask(drive, BLOCK_FLUSH, 0, 0, flushed);
 }
 
 static void command_power_mode(struct ide_drive *drive, unsigned how)
@@ -338,8 +446,8 @@ static void command_set_features(struct ide_drive *drive, unsigned how)
     case FEATURE_WRITE_CACHE_ON: drive->ata.write_cache = true; break;
     case FEATURE_WRITE_CACHE_OFF:
         drive->ata.write_cache = false;
-        known = block_flush(drive->block) == 0;
-        break;
+        ide_ask(drive, BLOCK_FLUSH, 0, 0, flushed);
+        return;
     case FEATURE_TRANSFER_MODE: known = ide_set_transfer_mode(drive, drive->task.count); break;
     case FEATURE_LOOK_AHEAD_OFF:
     case FEATURE_LOOK_AHEAD_ON:

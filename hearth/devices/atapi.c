@@ -95,38 +95,12 @@ static void not_ready(struct ide_drive *drive)
     packet_failed(drive, NOT_READY, drive->atapi.tray_open ? TRAY_OPEN : MEDIUM_NOT_PRESENT);
 }
 
-/* Reads as much of what is left as the buffer takes. False when the command has failed. */
-static bool sectors_load(struct ide_drive *drive)
-{
-    struct atapi_state *atapi = &drive->atapi;
-    uint32_t count = atapi->left < SECTORS_AT_ONCE ? atapi->left : SECTORS_AT_ONCE;
-    if (!medium_present(drive)) { /* taken out meanwhile */
-        not_ready(drive);
-        return false;
-    }
-    if (block_read(drive->block, (uint64_t)atapi->sector * CD_SECTOR, drive->buffer, count * CD_SECTOR) < 0) {
-        packet_failed(drive, MEDIUM_ERROR, UNRECOVERED_READ_ERROR);
-        return false;
-    }
-    atapi->sector += count;
-    atapi->left -= count;
-    atapi->reply = 0;
-    atapi->end = count * CD_SECTOR;
-    return true;
-}
+static void data_continue(struct ide_drive *drive);
 
-/* Offers the next piece, of at most the byte count limit in PIO. */
-static void data_continue(struct ide_drive *drive)
+/* Offers the next piece of the buffer, of at most the byte count limit in PIO. */
+static void data_offer(struct ide_drive *drive)
 {
     struct atapi_state *atapi = &drive->atapi;
-    if (atapi->reply == atapi->end) {
-        if (!atapi->left) {
-            packet_ended(drive);
-            return;
-        }
-        if (!sectors_load(drive))
-            return;
-    }
     uint32_t start = atapi->reply, size = atapi->end - start;
     if (!drive->dma && size > atapi->limit)
         size = atapi->limit;
@@ -138,6 +112,44 @@ static void data_continue(struct ide_drive *drive)
     drive->task.lba[1] = (uint8_t)size;
     drive->task.lba[2] = (uint8_t)(size >> 8);
     ide_interrupt(drive);
+}
+
+static void sectors_loaded(struct ide_drive *drive, int result)
+{
+    struct atapi_state *atapi = &drive->atapi;
+    if (!medium_present(drive)) { /* taken out meanwhile */
+        not_ready(drive);
+    } else if (result < 0) {
+        packet_failed(drive, MEDIUM_ERROR, UNRECOVERED_READ_ERROR);
+    } else {
+        atapi->sector += drive->piece.iov_len / CD_SECTOR;
+        atapi->left -= drive->piece.iov_len / CD_SECTOR;
+        atapi->reply = 0;
+        atapi->end = (uint32_t)drive->piece.iov_len;
+        data_offer(drive);
+    }
+}
+
+/* Reads as much of what is left as the buffer takes. */
+static void sectors_load(struct ide_drive *drive)
+{
+    const struct atapi_state *atapi = &drive->atapi;
+    uint32_t count = atapi->left < SECTORS_AT_ONCE ? atapi->left : SECTORS_AT_ONCE;
+    if (medium_present(drive))
+        ide_ask(drive, BLOCK_READ, (uint64_t)atapi->sector * CD_SECTOR, count * CD_SECTOR, sectors_loaded);
+    else
+        not_ready(drive);
+}
+
+static void data_continue(struct ide_drive *drive)
+{
+    const struct atapi_state *atapi = &drive->atapi;
+    if (atapi->reply < atapi->end)
+        data_offer(drive);
+    else if (atapi->left)
+        sectors_load(drive);
+    else
+        packet_ended(drive);
 }
 
 static void data_begin(struct ide_drive *drive)

@@ -73,24 +73,15 @@ bool fdc_drive_track_readable(const struct fdc_drive *drive, unsigned head, enum
     return rate == format->rate || (rate == FDC_RATE_300K && format->rate == FDC_RATE_250K);
 }
 
-static uint64_t sector_offset(const struct fdc_drive *drive, unsigned head, unsigned sector)
+uint64_t fdc_drive_offset(const struct fdc_drive *drive, unsigned head, unsigned sector)
 {
     const struct fdc_format *format = drive->format;
     uint64_t track = (uint64_t)drive->track * format->heads + head;
     return (track * format->sectors + sector - 1) * SECTOR_SIZE;
 }
 
-bool fdc_drive_read(struct fdc_drive *drive, unsigned head, unsigned sector, uint8_t *to)
+unsigned fdc_drive_sectors(const struct fdc_drive *drive, uint64_t offset, unsigned count)
 {
-    uint64_t offset = sector_offset(drive, head, sector);
-    if (offset + SECTOR_SIZE > drive->medium->size) {
-        memset(to, 0, SECTOR_SIZE);
-        return true;
-    }
-    return block_read(drive->medium, offset, to, SECTOR_SIZE) == 0;
-}
-
-bool fdc_drive_write(struct fdc_drive *drive, unsigned head, unsigned sector, const uint8_t *from)
-{
-    return block_write(drive->medium, sector_offset(drive, head, sector), from, SECTOR_SIZE) == 0;
+    uint64_t left = offset < drive->medium->size ? (drive->medium->size - offset) / SECTOR_SIZE : 0;
+    return left < count ? (unsigned)left : count;
 }

@@ -11,6 +11,8 @@
 
 enum { FDC_SECTOR_CODE = 2 }; /* N: sectors of 128 << 2 bytes, the only ones an image can have */
 
+enum { FDC_TRACK_SECTORS_MOST = 36 };
+
 /* Data rates as CCR and DSR encode them. */
 enum fdc_rate { FDC_RATE_500K, FDC_RATE_300K, FDC_RATE_250K, FDC_RATE_1M };
 
@@ -38,8 +40,9 @@ void fdc_drive_step(struct fdc_drive *drive, uint8_t track);
 
 /* Is there a formatted track under this head, written at this rate? */
 bool fdc_drive_track_readable(const struct fdc_drive *drive, unsigned head, enum fdc_rate rate);
-/* Sector 1 to format->sectors of the track under the head. False if the host failed. */
-bool fdc_drive_read(struct fdc_drive *drive, unsigned head, unsigned sector, uint8_t *to);
-bool fdc_drive_write(struct fdc_drive *drive, unsigned head, unsigned sector, const uint8_t *from);
+/* Where sector 1 to format->sectors of the track under the head lies in the image, and how many of `count` sectors from there
+ * on are in it. */
+uint64_t fdc_drive_offset(const struct fdc_drive *drive, unsigned head, unsigned sector);
+unsigned fdc_drive_sectors(const struct fdc_drive *drive, uint64_t offset, unsigned count);
 
 #endif

@@ -104,6 +104,17 @@ struct fdc {
     unsigned sectors_left;
     uint8_t buffer[SECTOR_SIZE];
     unsigned position, length;
+    bool terminal; /* terminal count came with the sector in the buffer */
+
+    /* What the image has been asked. Reading goes ahead to the end of what the command wants of the track. */
+    struct block_request request;
+    struct iovec piece;
+    void (*answer)(struct fdc *fdc, int result);
+    bool waiting;
+    bool abandoned; /* a reset came meanwhile: it ends when the answer is there */
+    uint8_t track[FDC_TRACK_SECTORS_MOST * SECTOR_SIZE];
+    unsigned loaded_from, loaded_to; /* the sectors in `track`, from <= r < to; of the head loaded_head */
+    unsigned loaded_head;
 };
 
 /* fdc.c */

@@ -82,7 +82,7 @@ unsigned fdc_selected(const struct fdc *fdc)
 static void fdc_fire(void *opaque)
 {
     struct fdc *fdc = opaque;
-    if (fdc->resetting) {
+    if (fdc->resetting && !fdc->waiting) {
         fdc->resetting = false;
         fdc->polled = fdc->configure & CONFIGURE_POLLING_OFF ? 0 : LINES;
         fdc_interrupt(fdc, fdc->polled != 0);
@@ -104,6 +104,7 @@ static void controller_reset(struct fdc *fdc)
     fdc_idle(fdc);
     fdc_interrupt(fdc, false);
     fdc->executing = fdc->resetting = false;
+    fdc->abandoned = fdc->waiting;
     fdc->seeking = fdc->sought = 0;
     fdc->polled = 0;
     fdc->perpendicular &= PERPENDICULAR_DRIVES;
@@ -238,12 +239,20 @@ bool fdc_insert(struct fdc *fdc, unsigned drive, struct block_device *medium)
     if (drive >= FDC_DRIVES || (medium && !fdc_size_fits(medium->size)))
         return false;
     fdc_drive_insert(&fdc->drive[drive], medium);
+    fdc->loaded_from = fdc->loaded_to = 0;
     return true;
 }
 
 uint8_t fdc_cmos_types(const struct fdc *fdc)
 {
     return fdc->drive[0].cmos_type << 4 | fdc->drive[1].cmos_type;
+}
+
+static void request_wait(struct fdc *fdc)
+{
+    fdc->abandoned = fdc->waiting;
+    if (fdc->waiting)
+        block_drain(fdc->request.block);
 }
 
 void fdc_reset(struct fdc *fdc)
@@ -253,6 +262,7 @@ void fdc_reset(struct fdc *fdc)
     fdc->specify[0] = fdc->specify[1] = fdc->perpendicular = 0;
     fdc->lock = false;
     controller_reset(fdc);
+    request_wait(fdc);
 }
 
 struct fdc *fdc_create(struct bus *ports, const struct irq_line *irq, struct dma *dma, struct clock *clock)
@@ -271,6 +281,7 @@ struct fdc *fdc_create(struct bus *ports, const struct irq_line *irq, struct dma
 
 void fdc_destroy(struct fdc *fdc)
 {
+    request_wait(fdc);
     bus_remove(fdc->ports, fdc, PORT);
     bus_remove(fdc->ports, fdc, PORT_DIR_CCR);
     timer_destroy(fdc->timer);

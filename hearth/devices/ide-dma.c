@@ -2,8 +2,9 @@
  * The PIIX3's bus master for IDE: per channel a command, a status and a table of physical region descriptors in guest
  * memory.
  *
- * A whole transfer is done at once when both sides are ready. Each descriptor is copied once, and one of them moves
- * at least two bytes, so the drive's command bounds the work whatever the table holds.
+ * What is in a drive's buffer is copied at once when both sides are ready; a disk's sectors go between image and memory
+ * without it. Each descriptor is copied once, and one of them moves at least two bytes, so the drive's command bounds the
+ * work whatever the table holds.
  * Sources: Intel 82371SB datasheet (290550), 2.7 and 3.5; Programming Interface for Bus Master IDE Controller 1.0.
  */
 #include <endian.h>
@@ -11,6 +12,9 @@
 
 #include "core/log.h"
 #include "devices/ide-drive.h"
+
+/* From so many pieces on a list takes only the rest of a sector, which may come in 256 of them. */
+enum { PIECES_ENOUGH = 256 };
 
 enum { BMICX = 0, BMISX = 2, BMIDTPX = 4 };
 
@@ -43,22 +47,21 @@ static struct ide_drive *drive_wanting(struct ide_channel *channel)
     return NULL;
 }
 
-/* False at the end of the table and if the table is not in memory. */
-static bool next_region(struct ide_channel *channel)
+enum next { NEXT_REGION, NEXT_NONE, NEXT_NO_MEMORY };
+
+static enum next next_region(struct ide_channel *channel)
 {
     struct descriptor descriptor;
     if (channel->region_last)
-        return false;
-    if (!pci_dma_read(channel->ide->pci, channel->master_next, &descriptor, sizeof(descriptor))) {
-        channel->master_status |= STATUS_ERROR;
-        return false;
-    }
+        return NEXT_NONE;
+    if (!pci_dma_read(channel->ide->pci, channel->master_next, &descriptor, sizeof(descriptor)))
+        return NEXT_NO_MEMORY;
     uint32_t size = le32toh(descriptor.size);
     channel->master_next += sizeof(descriptor);
     channel->region = le32toh(descriptor.base) & ~1u;
     channel->region_left = size & REGION_SIZE_MASK ? size & REGION_SIZE_MASK : REGION_SIZE_MOST;
     channel->region_last = size & REGION_LAST;
-    return true;
+    return NEXT_REGION;
 }
 
 static bool move(struct ide_channel *channel, struct ide_drive *drive, uint32_t count)
@@ -76,18 +79,75 @@ static void stop(struct ide_channel *channel, struct ide_drive *drive, uint8_t s
         ide_fail(drive, ERROR_ABRT);
 }
 
+/* The table has no more, or none that is memory. If it is just too short, the drive waits for more, and its driver for the
+ * drive, until it resets it. */
+static void stop_without_region(struct ide_channel *channel, struct ide_drive *drive, enum next next)
+{
+    stop(channel, drive, next == NEXT_NO_MEMORY ? STATUS_ERROR : 0);
+}
+
+/* How much of the current region to add to the list; 0: the list is long enough. */
+static uint32_t gather_size(const struct ide_channel *channel, const struct scatter *scatter, uint64_t wanted)
+{
+    unsigned count;
+    uint64_t size = scatter_size(scatter), most = wanted - size;
+    scatter_pieces(scatter, &count);
+    if (count >= PIECES_ENOUGH)
+        most = size % SECTOR_SIZE ? SECTOR_SIZE - size % SECTOR_SIZE : 0;
+    return (uint32_t)(most < channel->region_left ? most : channel->region_left);
+}
+
+static enum next gather(struct ide_channel *channel, struct scatter *scatter, uint64_t wanted)
+{
+    enum next next;
+    while (scatter_size(scatter) < wanted) {
+        if (!channel->region_left && (next = next_region(channel)) != NEXT_REGION)
+            return next;
+        uint32_t size = gather_size(channel, scatter, wanted);
+        if (!size)
+            return NEXT_REGION;
+        if (!pci_dma_add(channel->ide->pci, scatter, channel->region, size))
+            return NEXT_NO_MEMORY;
+        channel->region += size;
+        channel->region_left -= size;
+    }
+    return NEXT_REGION;
+}
+
+uint64_t ide_dma_gather(struct ide_drive *drive, uint64_t wanted)
+{
+    scatter_begin(drive->scatter, !drive->to_device);
+    enum next next = gather(drive->channel, drive->scatter, wanted);
+    uint64_t size = scatter_size(drive->scatter);
+    bool cut_off = drive->to_device && size % SECTOR_SIZE;
+    if (size && !cut_off && next != NEXT_NO_MEMORY)
+        return size;
+    scatter_end(drive->scatter, 0);
+    stop_without_region(drive->channel, drive, next);
+    return 0;
+}
+
+static bool drives_wait(const struct ide_channel *channel)
+{
+    return channel->drives[0].waiting || channel->drives[1].waiting;
+}
+
 void ide_dma_run(struct ide_channel *channel)
 {
     struct ide_drive *drive;
     while (channel->master_status & STATUS_ACTIVE && (drive = drive_wanting(channel))) {
+        enum next next;
         bool wrong_way = drive->to_device == !!(channel->master_command & COMMAND_TO_MEMORY);
         if (wrong_way) {
             stop(channel, drive, STATUS_ERROR);
             return;
         }
-        if (!channel->region_left && !next_region(channel)) {
-            /* A table too short: the drive waits for more, and its driver for the drive, until it resets it. */
-            stop(channel, drive, channel->master_status & STATUS_ERROR);
+        if (drive->direct) {
+            drive->direct(drive);
+            continue;
+        }
+        if (!channel->region_left && (next = next_region(channel)) != NEXT_REGION) {
+            stop_without_region(channel, drive, next);
             return;
         }
         uint32_t count = drive->end - drive->position;
@@ -101,7 +161,7 @@ void ide_dma_run(struct ide_channel *channel)
         channel->region_left -= count;
         ide_advance(drive, count);
     }
-    if (channel->region_last && !channel->region_left)
+    if (channel->region_last && !channel->region_left && !drives_wait(channel))
         channel->master_status &= ~STATUS_ACTIVE;
 }
 

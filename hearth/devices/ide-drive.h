@@ -7,6 +7,7 @@
 #ifndef DEVICES_IDE_DRIVE_H
 #define DEVICES_IDE_DRIVE_H
 
+#include "core/scatter.h"
 #include "devices/ide.h"
 
 enum ide_status {
@@ -40,6 +41,7 @@ struct ide_channel;
 struct ide_drive;
 
 typedef void ide_done_function(struct ide_drive *drive);
+typedef void ide_answer_function(struct ide_drive *drive, int result);
 
 /* The registers that the host writes; each keeps what was there before, for 48-bit addresses. */
 struct ide_task {
@@ -51,9 +53,11 @@ struct ata_state {
     uint8_t heads, sectors; /* as INITIALIZE DEVICE PARAMETERS has set them */
     uint8_t multiple;       /* 0: not set */
     bool write_cache;
-    uint64_t sector; /* where the transfer under way goes on */
-    uint32_t left;   /* sectors */
-    uint32_t block;  /* sectors between two interrupts */
+    uint64_t sector;  /* where the transfer under way goes on in the image */
+    uint32_t left;    /* sectors still to be read from it or written to it */
+    uint32_t block;   /* sectors between two interrupts */
+    uint32_t at_once; /* sectors to ask the image for */
+    uint32_t filled;  /* bytes of the buffer that have been read */
 };
 
 struct atapi_state {
@@ -81,6 +85,16 @@ struct ide_drive {
     bool to_device, dma;
     uint32_t position, end; /* in the buffer */
     ide_done_function *done;
+    ide_done_function *direct; /* by DMA past the buffer: moves the next piece between image and memory */
+
+    /* What the image has been asked, while STATUS_BSY is set. */
+    struct block_request request;
+    struct iovec piece;
+    struct scatter *scatter;
+    ide_answer_function *answer;
+    bool waiting;
+    bool
+        abandoned; /* a reset came meanwhile: it ends when the answer is there, which nobody wants any more */
 
     union {
         struct ata_state ata;
@@ -120,6 +134,12 @@ void ide_advance(struct ide_drive *drive, uint32_t count);
 /* The command ends well or badly, with an interrupt. */
 void ide_complete(struct ide_drive *drive);
 void ide_fail(struct ide_drive *drive, uint8_t error);
+/* Asks the image for `size` bytes of the buffer; the drive is busy until `answer` is called. */
+void ide_ask(struct ide_drive *drive, enum block_operation operation, uint64_t offset, uint32_t size,
+             ide_answer_function *answer);
+/* The same for the pieces of drive->scatter. */
+void ide_ask_direct(struct ide_drive *drive, enum block_operation operation, uint64_t offset,
+                    ide_answer_function *answer);
 /* Ends the transfer under way; nothing more of it is read or written. */
 void ide_cancel(struct ide_drive *drive);
 /* What tells a disk and a CD-ROM drive apart after a reset. */
@@ -129,6 +149,10 @@ void ide_identify_word(uint8_t *identify, unsigned word, uint16_t value);
 
 /* ide-dma.c: moves what it can between the drive that wants DMA and memory. */
 void ide_dma_run(struct ide_channel *channel);
+/* Fills drive->scatter with the next memory of the table, whole sectors unless it ends within one: at most `wanted` bytes.
+ * 0 if there is none; then the master has stopped, or the command has failed. A table for a write that ends within a
+ * sector counts as having none. */
+uint64_t ide_dma_gather(struct ide_drive *drive, uint64_t wanted);
 void ide_dma_reset(struct ide_channel *channel);
 uint64_t ide_dma_read(void *ide, uint64_t offset, unsigned size);
 void ide_dma_write(void *ide, uint64_t offset, unsigned size, uint64_t value);

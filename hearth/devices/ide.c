@@ -2,8 +2,8 @@
  * The IDE function of the PIIX3 and the registers of its two channels: command block, device control, soft reset,
  * device selection, interrupts, PIO.
  *
- * Left out: timing (the timing registers read back what is written), native mode, commands that overlap. The drives are
- * never seen busy: a command is carried out before the write of the command register returns.
+ * Left out: timing (the timing registers read back what is written), native mode, commands that overlap. A drive is busy
+ * while it waits for its image alone; a reset in that time ends when the answer has come.
  * Sources: ATA/ATAPI-6 (T13/1410D), chapters 5, 7 and 9; Intel 82371SB datasheet (290550), 2.3 and 2.7.
  */
 #include "devices/ide.h"
@@ -40,6 +40,7 @@ enum {
     NOBODY = 0xff,
 };
 
+enum { PIECES_MOST = 640 }; /* see ide-dma.c, PIECES_ENOUGH */
 enum { SLOT = 1, FUNCTION = 1, BUS_MASTER_BAR = 4 };
 enum { IDETIM = 0x40, IDETIM_SECONDARY = 0x42, SIDETIM = 0x44 };
 
@@ -74,6 +75,7 @@ void ide_transfer(struct ide_drive *drive, bool to_device, uint32_t start, uint3
     drive->position = start;
     drive->end = start + size;
     drive->done = done;
+    drive->direct = NULL;
     drive->status = STATUS_DRDY | STATUS_DSC | STATUS_DRQ;
 }
 
@@ -90,6 +92,7 @@ void ide_cancel(struct ide_drive *drive)
 {
     drive->status &= ~STATUS_DRQ;
     drive->dma = false;
+    drive->direct = NULL;
     drive->position = drive->end = 0;
 }
 
@@ -107,6 +110,57 @@ void ide_fail(struct ide_drive *drive, uint8_t error)
     drive->error = error;
     drive->status = STATUS_DRDY | STATUS_DSC | STATUS_ERR;
     ide_interrupt(drive);
+}
+
+/* ---- the image */
+
+static void drive_restart(struct ide_drive *drive);
+
+static void answered(struct block_request *request)
+{
+    struct ide_drive *drive = request->opaque;
+    drive->waiting = false;
+    if (drive->abandoned) {
+        drive->abandoned = false;
+        scatter_end(drive->scatter, 0);
+        drive_restart(drive);
+        return;
+    }
+    drive->answer(drive, request->result);
+    ide_dma_run(drive->channel);
+}
+
+static void ask(struct ide_drive *drive, enum block_operation operation, uint64_t offset,
+                const struct iovec *pieces, unsigned count, ide_answer_function *answer)
+{
+    assert(!drive->waiting);
+    drive->status = STATUS_BSY;
+    drive->waiting = true;
+    drive->answer = answer;
+    drive->request = (struct block_request){.block = drive->block,
+                                            .operation = operation,
+                                            .offset = offset,
+                                            .pieces = pieces,
+                                            .count = count,
+                                            .done = answered,
+                                            .opaque = drive};
+    block_submit(&drive->request);
+}
+
+void ide_ask(struct ide_drive *drive, enum block_operation operation, uint64_t offset, uint32_t size,
+             ide_answer_function *answer)
+{
+    assert(size <= IDE_BUFFER_SIZE);
+    drive->piece = (struct iovec){drive->buffer, size};
+    ask(drive, operation, offset, &drive->piece, size ? 1 : 0, answer);
+}
+
+void ide_ask_direct(struct ide_drive *drive, enum block_operation operation, uint64_t offset,
+                    ide_answer_function *answer)
+{
+    unsigned count;
+    const struct iovec *pieces = scatter_pieces(drive->scatter, &count);
+    ask(drive, operation, offset, pieces, count, answer);
 }
 
 void ide_signature(struct ide_drive *drive)
@@ -155,8 +209,9 @@ static void drive_restart(struct ide_drive *drive)
     drive->interrupt = false;
     ide_signature(drive);
     drive->error = ERROR_DIAGNOSTICS_PASSED;
+    drive->abandoned = drive->waiting;
     /* A packet device keeps DRDY off so that drivers for disks leave it alone. */
-    drive->status = drive->kind == IDE_DISK ? STATUS_DRDY | STATUS_DSC : 0;
+    drive->status = drive->waiting ? STATUS_BSY : drive->kind == IDE_DISK ? STATUS_DRDY | STATUS_DSC : 0;
 }
 
 static void drive_defaults(struct ide_drive *drive)
@@ -224,6 +279,10 @@ static uint8_t register_read(struct ide_channel *channel, unsigned which)
 static void command_write(struct ide_channel *channel, uint8_t opcode)
 {
     struct ide_drive *drive = selected(channel);
+    if (drive->waiting && !(opcode == COMMAND_DEVICE_RESET && drive->kind == IDE_CDROM)) {
+        log_guest(LOG_GUEST_ERROR, "ide: command %02xh to a busy drive", opcode);
+        return;
+    }
     if (opcode == COMMAND_DIAGNOSTIC && responder(channel)) {
         channel_restart(channel);
         ide_interrupt(&channel->drives[0]);
@@ -255,6 +314,8 @@ static void register_write(struct ide_channel *channel, unsigned which, uint8_t 
         command_write(channel, value);
         return;
     }
+    if (selected(channel)->waiting) /* a busy drive does not listen */
+        return;
     if (which == REGISTER_DEVICE) {
         channel->device = value;
         update_line(channel);
@@ -394,13 +455,29 @@ struct ide *ide_create(struct pci_bus *pci, struct bus *ports, const struct irq_
     return ide;
 }
 
+/* A drive has one request at a time. */
+static void drives_wait(struct ide *ide)
+{
+    for (unsigned i = 0; i < IDE_CHANNELS * IDE_UNITS; i++) {
+        struct ide_drive *drive = &ide->channels[i / IDE_UNITS].drives[i % IDE_UNITS];
+        if (drive->waiting) {
+            drive_restart(drive);
+            block_drain(drive->request.block);
+        }
+    }
+}
+
 void ide_destroy(struct ide *ide)
 {
+    drives_wait(ide);
+    for (unsigned i = 0; i < IDE_CHANNELS * IDE_UNITS; i++)
+        scatter_destroy(ide->channels[i / IDE_UNITS].drives[i % IDE_UNITS].scatter);
     free(ide);
 }
 
 void ide_reset(struct ide *ide)
 {
+    drives_wait(ide);
     for (unsigned i = 0; i < IDE_CHANNELS; i++) {
         struct ide_channel *channel = &ide->channels[i];
         channel->control = 0;
@@ -419,6 +496,7 @@ static void attach(struct ide *ide, unsigned channel, unsigned unit, enum ide_ki
     assert(drive->kind == IDE_NONE);
     drive->kind = kind;
     drive->block = block;
+    drive->scatter = pci_dma_scatter(ide->pci, PIECES_MOST);
     drive_defaults(drive);
 }
 

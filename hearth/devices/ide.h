@@ -20,7 +20,7 @@ struct ide;
 /* Slot 1, function 1. `irq`: IRQ14 and IRQ15. */
 struct ide *ide_create(struct pci_bus *pci, struct bus *ports, const struct irq_line irq[IDE_CHANNELS]);
 void ide_destroy(struct ide *ide);
-void ide_reset(struct ide *ide); /* after pci_reset() */
+void ide_reset(struct ide *ide); /* after pci_reset(); waits for what is in flight */
 
 /* Attach a drive before the guest runs. The caller owns the block device, which outlives the drive. */
 void ide_attach_disk(struct ide *ide, unsigned channel, unsigned unit, struct block_device *disk);

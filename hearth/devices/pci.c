@@ -436,6 +436,16 @@ bool pci_dma_write(struct pci_device *device, uint64_t address, const void *from
     return device_is_master(device) && memory_write(device->bus->memory, address, from, size);
 }
 
+struct scatter *pci_dma_scatter(struct pci_device *device, unsigned most)
+{
+    return scatter_create(device->bus->memory, most);
+}
+
+bool pci_dma_add(struct pci_device *device, struct scatter *scatter, uint64_t address, uint64_t size)
+{
+    return device_is_master(device) && scatter_add(scatter, address, size);
+}
+
 void pci_claim_reset_control(struct pci_bus *bus, void *device, bus_read_function *read,
                              bus_write_function *write)
 {

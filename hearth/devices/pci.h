@@ -14,6 +14,7 @@
 #include "core/irq.h"
 #include "core/memory.h"
 #include "core/message.h"
+#include "core/scatter.h"
 
 /* The configuration header (PCI Local Bus Specification 2.2, chapter 6 and appendix D). */
 enum pci_register {
@@ -142,6 +143,10 @@ bool pci_bar_write(struct pci_device *device, unsigned bar, uint64_t offset, uns
 /* Bus mastering: false (reads: as ones) if it is off or not all of it is memory. */
 bool pci_dma_read(struct pci_device *device, uint64_t address, void *to, uint64_t size);
 bool pci_dma_write(struct pci_device *device, uint64_t address, const void *from, uint64_t size);
+
+/* For I/O that goes on by itself: a list of `most` pieces of memory, and scatter_add() for bus masters. */
+struct scatter *pci_dma_scatter(struct pci_device *device, unsigned most);
+bool pci_dma_add(struct pci_device *device, struct scatter *scatter, uint64_t address, uint64_t size);
 
 /* Port CF9h lies inside the address register, which takes double words alone: the ISA bridge claims it here. */
 void pci_claim_reset_control(struct pci_bus *bus, void *device, bus_read_function *read,

@@ -226,6 +226,7 @@ static void stop_as(struct machine *machine, enum machine_status status)
 {
     hold(machine);
     wait_standing(machine);
+    pc_settle(machine->pc);
     if (machine->status == MACHINE_RUNNING)
         time_stop(machine, true);
     machine->status = status;
@@ -459,7 +460,7 @@ struct machine *machine_create(const struct machine_config *config, const struct
     if (machine->request_event < 0 || !machine->clock)
         die("cannot create a timer: %s", strerror(errno));
 
-    machine->pc = pc_create(config, &machine->cpu_set, machine->clock);
+    machine->pc = pc_create(config, &machine->cpu_set, machine->clock, loop);
     engine_start(machine);
     threads_start(machine);
     machine_lock();
@@ -483,6 +484,9 @@ void machine_destroy(struct machine *machine)
     machine_unlock();
     for (unsigned i = 0; i < machine->cpus; i++)
         pthread_join(machine->threads[i].thread, NULL);
+    machine_lock();
+    pc_settle(machine->pc); /* what comes of it may be an interrupt, which the engine has to be there for */
+    machine_unlock();
     machine->ops->destroy(machine->engine);
     typist_destroy(machine->typist);
     pc_destroy(machine->pc);

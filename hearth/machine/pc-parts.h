@@ -64,6 +64,7 @@ struct pc {
     struct attached *attached; /* by -device and device_add */
     struct direct *kernel;     /* NULL: SeaBIOS starts */
 
+    struct block_pool *disk_threads;
     struct block_device *floppy[FLOPPIES], *disk[IDE_DRIVES];
     bool booted; /* -boot once= has been used up */
 };

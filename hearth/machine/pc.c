@@ -36,6 +36,7 @@
 #include "machine/attach.h"
 #include "machine/pc-parts.h"
 #include "storage/block.h"
+#include "storage/pool.h"
 
 /* ---- memory and firmware: before the engine */
 
@@ -54,12 +55,14 @@ static void firmware_open(struct pc *pc)
         die("%s", error);
 }
 
-struct pc *pc_create(const struct machine_config *config, const struct cpus *cpus, struct clock *clock)
+struct pc *pc_create(const struct machine_config *config, const struct cpus *cpus, struct clock *clock,
+                     struct loop *loop)
 {
     struct pc *pc = allocate(sizeof(*pc));
     pc->config = config;
     pc->cpus = cpus;
     pc->clock = clock;
+    pc->disk_threads = pool_create(loop);
     pc->memory = memory_create(config->ram_size);
     if (!pc->memory)
         die("cannot set up guest memory 'pc.ram': %s; ask for less with -m", strerror(errno));
@@ -153,10 +156,10 @@ static void interrupts_wire(struct pc *pc)
 
 /* ---- drives */
 
-static struct block_device *image_open(const char *option, const char *path, bool read_only)
+static struct block_device *image_open(struct pc *pc, const char *option, const char *path, bool read_only)
 {
     char error[BLOCK_ERROR_SIZE];
-    struct block_device *block = raw_open(path, read_only, error, sizeof(error));
+    struct block_device *block = raw_open(pc->disk_threads, path, read_only, error, sizeof(error));
     if (!block)
         die("%s %s: %s", option, path, error);
     if (error[0])
@@ -170,7 +173,7 @@ static void floppies_wire(struct pc *pc)
     for (unsigned i = 0; i < FLOPPIES; i++) {
         const char *path = pc->config->floppy[i];
         if (path)
-            pc->floppy[i] = image_open(options[i], path, false);
+            pc->floppy[i] = image_open(pc, options[i], path, false);
         if (path && !fdc_size_fits(pc->floppy[i]->size))
             die("%s %s: %llu bytes is more than a diskette holds (2.88 MB); -hda takes a hard disk image",
                 options[i], path, (unsigned long long)pc->floppy[i]->size);
@@ -186,7 +189,7 @@ static void ide_wire(struct pc *pc)
         bool cdrom = pc->config->ide[i].cdrom;
         if (!pc->config->ide[i].path)
             continue;
-        pc->disk[i] = image_open(cdrom ? "-cdrom" : options[i], pc->config->ide[i].path, cdrom);
+        pc->disk[i] = image_open(pc, cdrom ? "-cdrom" : options[i], pc->config->ide[i].path, cdrom);
         if (cdrom)
             ide_attach_cdrom(pc->ide, i / IDE_UNITS, i % IDE_UNITS, pc->disk[i]);
         else
@@ -339,8 +342,14 @@ static void describe(struct pc *pc)
     pc->booted = true;
 }
 
+void pc_settle(struct pc *pc)
+{
+    pool_drain(pc->disk_threads);
+}
+
 void pc_reset(struct pc *pc)
 {
+    pc_settle(pc);
     if (pc->pic)
         pic_reset(pc->pic);
     if (pc->ioapic)
@@ -414,6 +423,7 @@ void pc_destroy(struct pc *pc)
         block_close(pc->floppy[i]);
     for (unsigned i = 0; i < IDE_DRIVES; i++)
         block_close(pc->disk[i]);
+    pool_destroy(pc->disk_threads);
     firmware_free(&pc->vga_rom);
     firmware_free(&pc->bios);
     bus_destroy(pc->mmio);

@@ -15,7 +15,8 @@ struct pc_events {
 };
 
 /* In two steps, since the engine needs the maps and the parts need to know what the engine has already. */
-struct pc *pc_create(const struct machine_config *config, const struct cpus *cpus, struct clock *clock);
+struct pc *pc_create(const struct machine_config *config, const struct cpus *cpus, struct clock *clock,
+                     struct loop *loop);
 struct memory *pc_memory(struct pc *pc);
 struct bus *pc_ports(struct pc *pc);
 struct bus *pc_mmio(struct pc *pc);
@@ -26,10 +27,12 @@ void pc_end_of_interrupt(void *pc, uint8_t vector);
 
 void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
              const struct machine_ports *host, const struct pc_events *events);
+/* Disk I/O in flight is waited for. Both on the loop's thread. */
 void pc_reset(struct pc *pc);
+void pc_settle(struct pc *pc); /* waits for it: the machine is paused */
 /* After a reset of parts and CPUs: puts a kernel of -kernel into memory and CPU 0 at its entry. */
 void pc_start(struct pc *pc);
-void pc_destroy(struct pc *pc);
+void pc_destroy(struct pc *pc); /* after pc_settle() */
 
 void pc_press_power_button(struct pc *pc);
 const struct display_source *pc_display(struct pc *pc);

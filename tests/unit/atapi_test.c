@@ -14,8 +14,8 @@ static int setup(void **state)
 {
     struct machine *machine = calloc(1, sizeof(*machine));
     machine->board = board_create();
-    machine->medium = image_create(SECTORS, CD_SECTOR);
-    machine->other = image_create(20, CD_SECTOR);
+    machine->medium = image_create(machine->board->pool, SECTORS, CD_SECTOR);
+    machine->other = image_create(machine->board->pool, 20, CD_SECTOR);
     machine->medium->block.read_only = machine->other->block.read_only = true;
     ide_attach_cdrom(machine->board->ide, 1, 0, &machine->medium->block);
     *state = machine;

@@ -34,6 +34,7 @@ struct bench {
     uint64_t now;
     struct probe probe;
     struct irq_line line; /* ends at the probe */
+    void (*settle)(void); /* time has passed; NULL: nothing to do */
 };
 
 static inline void bench_open(struct bench *bench)
@@ -53,6 +54,8 @@ static inline void bench_pass(struct bench *bench, uint64_t nanoseconds)
 {
     bench->now += nanoseconds;
     clock_set_for_test(bench->clock, bench->now);
+    if (bench->settle)
+        bench->settle();
 }
 
 static inline uint8_t in(struct bench *bench, uint16_t port)

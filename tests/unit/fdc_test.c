@@ -8,7 +8,8 @@
 #include "core/memory.h"
 #include "devices/dma.h"
 #include "devices/fdc.h"
-#include "storage/block.h"
+#include "storage/pool.h"
+#include "unit/image.h"
 
 enum {
     RAM = 0x40000,
@@ -22,56 +23,42 @@ enum {
     TRACK = 18 * 512,
 };
 
-/* A diskette in memory. */
-struct diskette {
-    struct block_device block;
-    uint8_t *bytes;
-    bool broken;
-};
-
-static int diskette_read(struct block_device *block, uint64_t offset, void *to, size_t size)
-{
-    struct diskette *diskette = (struct diskette *)block;
-    memcpy(to, diskette->bytes + offset, size);
-    return diskette->broken ? -EIO : 0;
-}
-
-static int diskette_write(struct block_device *block, uint64_t offset, const void *from, size_t size)
-{
-    struct diskette *diskette = (struct diskette *)block;
-    memcpy(diskette->bytes + offset, from, size);
-    return diskette->broken ? -EIO : 0;
-}
-
-static const struct block_ops diskette_ops = {
-    .format = "test", .read = diskette_read, .write = diskette_write};
-
 static struct bench bench;
 static struct memory *memory;
 static struct dma *dma;
 static struct fdc *fdc;
-static struct diskette diskette;
+static struct block_pool *pool;
+static struct image *diskette;
 static uint8_t *ram;
 
 static void diskette_make(uint64_t size)
 {
-    free(diskette.bytes);
-    diskette = (struct diskette){.block = {.ops = &diskette_ops, .size = size}, .bytes = calloc(1, size)};
+    if (diskette)
+        image_free(diskette);
+    diskette = image_create(pool, size / 512, 512);
     for (uint64_t sector = 0; sector < size / 512; sector++)
-        memset(diskette.bytes + sector * 512, (int)(sector % 251 + 1), 512);
+        memset(diskette->bytes + sector * 512, (int)(sector % 251 + 1), 512);
+}
+
+/* The image answers whenever time passes. */
+static void settle(void)
+{
+    pool_drain(pool);
 }
 
 static int setup(void **state)
 {
     (void)state;
     bench_open(&bench);
+    bench.settle = settle;
     memory = memory_create(RAM);
     ram = memory_ram(memory);
     memory_map(memory, &(struct memory_range){0, RAM, ram, true, "ram"});
     dma = dma_create(bench.ports, memory);
     fdc = fdc_create(bench.ports, &bench.line, dma, bench.clock);
+    pool = pool_create(NULL);
     diskette_make(SIZE_1440K);
-    assert_true(fdc_insert(fdc, 0, &diskette.block));
+    assert_true(fdc_insert(fdc, 0, &diskette->block));
     return 0;
 }
 
@@ -81,8 +68,9 @@ static int teardown(void **state)
     fdc_destroy(fdc);
     dma_destroy(dma);
     memory_destroy(memory);
-    free(diskette.bytes);
-    diskette.bytes = NULL;
+    image_free(diskette);
+    diskette = NULL;
+    pool_destroy(pool);
     bench_close(&bench);
     return 0;
 }
@@ -179,7 +167,7 @@ static void sectors_are_read(void **state)
     SEND(0xe6, 0x00, 0, 0, 5, 2, 7, 0x1b, 0xff);
     interrupt_comes();
     EXPECT(0x04, 0x00, 0x00, 0, 1, 1, 2); /* past EOT, so the other head's first */
-    assert_memory_equal(ram + BUFFER, diskette.bytes + 4 * 512, 3 * 512);
+    assert_memory_equal(ram + BUFFER, diskette->bytes + 4 * 512, 3 * 512);
     assert_int_equal(ram[BUFFER + 3 * 512], 0);
     assert_false(bench.probe.level);
     seek(1, 79);
@@ -187,7 +175,7 @@ static void sectors_are_read(void **state)
     SEND(0x66, 0x04, 79, 1, 18, 2, 18, 0x1b, 0xff);
     interrupt_comes();
     EXPECT(0x04, 0x00, 0x00, 80, 1, 1, 2);
-    assert_memory_equal(ram + BUFFER, diskette.bytes + SIZE_1440K - 512, 512);
+    assert_memory_equal(ram + BUFFER, diskette->bytes + SIZE_1440K - 512, 512);
 }
 
 static void multi_track_goes_on_with_the_other_head(void **state)
@@ -199,7 +187,7 @@ static void multi_track_goes_on_with_the_other_head(void **state)
     SEND(0xe6, 0x00, 2, 0, 1, 2, 18, 0x1b, 0xff);
     interrupt_comes();
     EXPECT(0x00, 0x00, 0x00, 3, 0, 1, 2);
-    assert_memory_equal(ram + BUFFER, diskette.bytes + 4 * TRACK, 2 * TRACK);
+    assert_memory_equal(ram + BUFFER, diskette->bytes + 4 * TRACK, 2 * TRACK);
     /* Terminal count within the second head's track. */
     dma_2(0x46, BUFFER, 20 * 512);
     SEND(0xe6, 0x00, 2, 0, 1, 2, 18, 0x1b, 0xff);
@@ -226,18 +214,18 @@ static void sectors_are_written(void **state)
     SEND(0xc5, 0x00, 0, 0, 2, 2, 18, 0x1b, 0xff);
     interrupt_comes();
     EXPECT(0x00, 0x00, 0x00, 0, 0, 4, 2);
-    assert_int_equal(diskette.bytes[511], 1);
-    assert_int_equal(diskette.bytes[512], 0xe5);
-    assert_int_equal(diskette.bytes[512 + 699], 0xe5);
-    assert_int_equal(diskette.bytes[512 + 700], 0x00); /* the rest of the sector that was cut off */
-    assert_int_equal(diskette.bytes[3 * 512], 4);
+    assert_int_equal(diskette->bytes[511], 1);
+    assert_int_equal(diskette->bytes[512], 0xe5);
+    assert_int_equal(diskette->bytes[512 + 699], 0xe5);
+    assert_int_equal(diskette->bytes[512 + 700], 0x00); /* the rest of the sector that was cut off */
+    assert_int_equal(diskette->bytes[3 * 512], 4);
 }
 
 static void a_read_only_image_is_write_protected(void **state)
 {
     (void)state;
     start();
-    diskette.block.read_only = true;
+    diskette->block.read_only = true;
     SEND(0x04, 0x00);
     EXPECT(0x78);
     dma_2(0x4a, BUFFER, 512);
@@ -249,7 +237,7 @@ static void a_read_only_image_is_write_protected(void **state)
     interrupt_comes();
     assert_int_equal(in(&bench, FIFO), 0x40);
     assert_int_equal(in(&bench, FIFO), 0x02);
-    assert_int_equal(diskette.bytes[512], 2);
+    assert_int_equal(diskette->bytes[512], 2);
 }
 
 static void a_track_is_formatted(void **state)
@@ -266,9 +254,9 @@ static void a_track_is_formatted(void **state)
     for (unsigned i = 0; i < 6; i++)
         in(&bench, FIFO);
     for (unsigned i = 0; i < TRACK; i++)
-        assert_int_equal(diskette.bytes[7 * TRACK + i], 0xf6);
-    assert_int_not_equal(diskette.bytes[7 * TRACK - 1], 0xf6);
-    assert_int_not_equal(diskette.bytes[8 * TRACK], 0xf6);
+        assert_int_equal(diskette->bytes[7 * TRACK + i], 0xf6);
+    assert_int_not_equal(diskette->bytes[7 * TRACK - 1], 0xf6);
+    assert_int_not_equal(diskette->bytes[8 * TRACK], 0xf6);
 }
 
 static void verify_reads_without_dma(void **state)
@@ -327,7 +315,7 @@ static void the_data_rate_must_be_the_mediums(void **state)
             in(&bench, FIFO);
     }
     diskette_make(720 * 1024);
-    fdc_insert(fdc, 0, &diskette.block);
+    fdc_insert(fdc, 0, &diskette->block);
     out(&bench, DIR_CCR, 2);
     SEND(0x4a, 0x04);
     interrupt_comes();
@@ -370,7 +358,7 @@ static void host_errors_are_data_errors(void **state)
 {
     (void)state;
     start();
-    diskette.broken = true;
+    diskette->bad_to = UINT64_MAX;
     dma_2(0x46, BUFFER, 512);
     SEND(0xe6, 0x00, 0, 0, 1, 2, 18, 0x1b, 0xff);
     interrupt_comes();
@@ -390,7 +378,8 @@ static void bytes_can_go_one_by_one(void **state)
     interrupt_comes();
     for (unsigned i = 0; i < 1024 + TRACK; i++) {
         assert_int_equal(in(&bench, MSR), 0xf0);
-        assert_int_equal(in(&bench, FIFO), diskette.bytes[16 * 512 + i]);
+        assert_int_equal(in(&bench, FIFO), diskette->bytes[16 * 512 + i]);
+        settle();
     }
     assert_true(bench.probe.level);
     EXPECT(0x40, 0x80, 0x00, 1, 0, 1, 2); /* nobody said terminal count */
@@ -399,14 +388,15 @@ static void bytes_can_go_one_by_one(void **state)
     for (unsigned i = 0; i < 512 + TRACK; i++) {
         assert_int_equal(in(&bench, MSR), 0xb0);
         out(&bench, FIFO, 0x42);
+        settle();
         if (i == 700)
             fdc_insert(fdc, 0, NULL); /* somebody pulls the diskette out meanwhile */
         if (i >= 1023)
             break;
     }
     assert_int_equal(in(&bench, FIFO), 0x44);
-    assert_int_equal(diskette.bytes[17 * 512], 0x42);
-    assert_int_equal(diskette.bytes[18 * 512], 19);
+    assert_int_equal(diskette->bytes[17 * 512], 0x42);
+    assert_int_equal(diskette->bytes[18 * 512], 19);
 }
 
 static void the_change_line_falls_with_a_step(void **state)
@@ -469,7 +459,7 @@ static void implied_and_relative_seeks(void **state)
     SEND(0xe6, 0x00, 40, 0, 1, 2, 18, 0x1b, 0xff);
     interrupt_comes();
     EXPECT(0x00, 0x00, 0x00, 40, 0, 2, 2);
-    assert_memory_equal(ram + BUFFER, diskette.bytes + 80 * TRACK, 512);
+    assert_memory_equal(ram + BUFFER, diskette->bytes + 80 * TRACK, 512);
     SEND(0xcf, 0x00, 2);
     interrupt_comes();
     SEND(0x08);
@@ -524,6 +514,43 @@ static void reset_ends_everything(void **state)
     assert_int_equal(ram[BUFFER], 0);
 }
 
+static void reset_while_the_image_works(void **state)
+{
+    (void)state;
+    start();
+    bench.settle = NULL;
+    memset(ram + BUFFER, 0xe5, 512);
+    dma_2(0x4a, BUFFER, 512);
+    SEND(0xc5, 0x00, 0, 0, 2, 2, 18, 0x1b, 0xff);
+    bench_pass(&bench, MILLISECONDS);
+    assert_int_equal(in(&bench, MSR), 0x10);
+    out(&bench, DOR, 0x18);
+    out(&bench, DOR, 0x1c);
+    bench_pass(&bench, SECONDS);
+    assert_int_equal(in(&bench, MSR), 0x00); /* not before the answer is there */
+    assert_false(bench.probe.level);
+    settle();
+    bench_pass(&bench, MILLISECONDS);
+    assert_true(bench.probe.level);
+    SEND(0x08);
+    EXPECT(0xc0, 0);
+    assert_int_equal(diskette->bytes[512], 0xe5); /* it was under way already */
+    /* The diskette goes while it is read. */
+    start();
+    dma_2(0x46, BUFFER, 512);
+    SEND(0xe6, 0x00, 0, 0, 1, 2, 18, 0x1b, 0xff);
+    bench_pass(&bench, MILLISECONDS);
+    fdc_insert(fdc, 0, NULL);
+    settle();
+    EXPECT(0x40, 0x01, 0x00, 0, 0, 1, 2);
+    /* The machine is reset while it is read. */
+    fdc_insert(fdc, 0, &diskette->block);
+    SEND(0xe6, 0x00, 0, 0, 1, 2, 18, 0x1b, 0xff);
+    bench_pass(&bench, MILLISECONDS);
+    fdc_reset(fdc);
+    assert_int_equal(diskette->block.flying, 0);
+}
+
 static void the_dma_gate_cuts_the_interrupt_off(void **state)
 {
     (void)state;
@@ -546,7 +573,7 @@ static void sizes_have_formats(void **state)
     for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         struct fdc *fresh;
         struct bus *ports = bus_create("port", 0x10000);
-        struct block_device block = {.ops = &diskette_ops, .size = sizes[i].kilobytes * 1024};
+        struct block_device block = {.size = sizes[i].kilobytes * 1024};
         fresh = fdc_create(ports, &bench.line, dma, bench.clock);
         assert_int_equal(fdc_cmos_types(fresh), 0x00);
         assert_true(fdc_insert(fresh, 1, &block));
@@ -555,16 +582,16 @@ static void sizes_have_formats(void **state)
         bus_destroy(ports);
     }
     assert_false(fdc_size_fits(2880 * 1024 + 512));
-    struct block_device large = {.ops = &diskette_ops, .size = 1ull << 40};
+    struct block_device large = {.size = 1ull << 40};
     assert_false(fdc_insert(fdc, 0, &large));
-    assert_false(fdc_insert(fdc, 2, &diskette.block));
+    assert_false(fdc_insert(fdc, 2, &diskette->block));
 }
 
 static void a_short_image_reads_as_zeros_behind_its_end(void **state)
 {
     (void)state;
     diskette_make(5 * 512);
-    fdc_insert(fdc, 0, &diskette.block);
+    fdc_insert(fdc, 0, &diskette->block);
     start();
     memset(ram + BUFFER, 0xaa, 2048);
     dma_2(0x46, BUFFER, 1024);
@@ -623,7 +650,7 @@ static void any_command_goes(void **state)
         while (in(&bench, MSR) & 0x10 && random++ & 0xff)
             random & 2 ? (void)in(&bench, FIFO) : out(&bench, FIFO, random >> 8);
         if ((random >> 32 & 255) == 0)
-            fdc_insert(fdc, random & 1, random & 2 ? &diskette.block : NULL);
+            fdc_insert(fdc, random & 1, random & 2 ? &diskette->block : NULL);
         out(&bench, DOR, 0x18);
         out(&bench, DOR, 0x1c);
         bench_pass(&bench, MILLISECONDS);
@@ -653,6 +680,7 @@ int main(void)
         TEST(implied_and_relative_seeks),
         TEST(seeks_overlap),
         TEST(reset_ends_everything),
+        TEST(reset_while_the_image_works),
         TEST(the_dma_gate_cuts_the_interrupt_off),
         TEST(sizes_have_formats),
         TEST(a_short_image_reads_as_zeros_behind_its_end),

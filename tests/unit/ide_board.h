@@ -6,21 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/lock.h"
 #include "devices/ide.h"
+#include "storage/pool.h"
+#include "unit/image.h"
 
 enum { BOARD_RAM = 1 << 20, BOARD_BUS_MASTER = 0xc000 };
 enum { ST_ERR = 1, ST_DRQ = 8, ST_DSC = 0x10, ST_DRDY = 0x40, ST_BSY = 0x80 };
 
-/* An image in memory that can be told to fail. */
-struct image {
-    struct block_device block;
-    uint8_t *bytes;
-    uint64_t bad_from, bad_to; /* bytes that cannot be read or written */
-    bool flush_fails;
-    unsigned flushes;
-};
-
 struct board {
+    struct block_pool *pool; /* images answer when board_settle() asks them to */
     struct memory *memory;
     struct bus *ports, *mmio;
     struct pci_bus *pci;
@@ -28,54 +23,6 @@ struct board {
     bool irq[2];
     unsigned edges[2];
 };
-
-static inline int image_touches_bad(const struct image *image, uint64_t offset, size_t size)
-{
-    return offset < image->bad_to && offset + size > image->bad_from ? -EIO : 0;
-}
-
-static inline int image_read(struct block_device *block, uint64_t offset, void *to, size_t size)
-{
-    struct image *image = (struct image *)block;
-    memcpy(to, image->bytes + offset, size);
-    return image_touches_bad(image, offset, size);
-}
-
-static inline int image_write(struct block_device *block, uint64_t offset, const void *from, size_t size)
-{
-    struct image *image = (struct image *)block;
-    if (image_touches_bad(image, offset, size))
-        return -EIO;
-    memcpy(image->bytes + offset, from, size);
-    return 0;
-}
-
-static inline int image_flush(struct block_device *block)
-{
-    struct image *image = (struct image *)block;
-    image->flushes++;
-    return image->flush_fails ? -EIO : 0;
-}
-
-/* Sector n begins with n, and is filled with its low byte. */
-static inline struct image *image_create(uint64_t sectors, unsigned sector_size)
-{
-    static const struct block_ops ops = {"test", image_read, image_write, image_flush, NULL};
-    struct image *image = calloc(1, sizeof(*image));
-    image->block = (struct block_device){.ops = &ops, .size = sectors * sector_size, .path = "image"};
-    image->bytes = malloc(image->block.size);
-    for (uint64_t i = 0; i < sectors; i++) {
-        memset(image->bytes + i * sector_size, (int)i, sector_size);
-        memcpy(image->bytes + i * sector_size, &i, 4);
-    }
-    return image;
-}
-
-static inline void image_free(struct image *image)
-{
-    free(image->bytes);
-    free(image);
-}
 
 static inline void board_irq(void *target, int input, bool level)
 {
@@ -94,6 +41,7 @@ static inline struct board *board_create(void)
 {
     struct board *board = calloc(1, sizeof(*board));
     struct irq_line irq[2] = {{board_irq, board, 0}, {board_irq, board, 1}};
+    board->pool = pool_create(NULL);
     board->memory = memory_create(BOARD_RAM);
     memory_map(board->memory, &(struct memory_range){0, BOARD_RAM, memory_ram(board->memory), true, "ram"});
     board->ports = bus_create("port", 0x10000);
@@ -110,12 +58,25 @@ static inline void board_free(struct board *board)
     bus_destroy(board->ports);
     bus_destroy(board->mmio);
     memory_destroy(board->memory);
+    pool_destroy(board->pool);
     free(board);
+}
+
+static inline void board_settle(struct board *board)
+{
+    pool_drain(board->pool);
+}
+
+/* What is written takes effect at once, as with a very fast disk; the others leave the drive waiting. */
+static inline void out_busy(struct board *board, unsigned port, unsigned value)
+{
+    bus_write(board->ports, port, 1, value);
 }
 
 static inline void out8(struct board *board, unsigned port, unsigned value)
 {
-    bus_write(board->ports, port, 1, value);
+    out_busy(board, port, value);
+    board_settle(board);
 }
 
 static inline uint8_t in8(struct board *board, unsigned port)
@@ -125,7 +86,9 @@ static inline uint8_t in8(struct board *board, unsigned port)
 
 static inline uint16_t in16(struct board *board, unsigned port)
 {
-    return (uint16_t)bus_read(board->ports, port, 2);
+    uint16_t value = (uint16_t)bus_read(board->ports, port, 2);
+    board_settle(board);
+    return value;
 }
 
 /* `words` of data from or to a channel's data port. */
@@ -143,6 +106,7 @@ static inline void data_out(struct board *board, unsigned base, const void *from
         uint16_t word;
         memcpy(&word, (const uint8_t *)from + 2 * i, 2);
         bus_write(board->ports, base, 2, word);
+        board_settle(board);
     }
 }
 

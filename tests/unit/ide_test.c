@@ -14,7 +14,7 @@ static int setup(void **state)
 {
     struct machine *machine = calloc(1, sizeof(*machine));
     machine->board = board_create();
-    machine->disk = image_create(SECTORS, 512);
+    machine->disk = image_create(machine->board->pool, SECTORS, 512);
     ide_attach_disk(machine->board->ide, 0, 0, &machine->disk->block);
     *state = machine;
     return 0;
@@ -479,6 +479,98 @@ static void reset_cancels_dma(void **state)
     assert_idle(board);
 }
 
+/* ---- while the image has not answered */
+
+static void a_waiting_drive_is_busy(void **state)
+{
+    struct machine *machine = *state;
+    struct board *board = machine->board;
+    out8(board, BASE + 6, 0xe0);
+    out8(board, BASE + 2, 1);
+    out8(board, BASE + 3, 9);
+    out_busy(board, BASE + 7, 0x20);
+    assert_int_equal(bus_read(board->ports, BASE + 7, 1), ST_BSY);
+    out_busy(board, BASE + 3, 0x55); /* it does not listen */
+    out_busy(board, BASE + 6, 0xf0);
+    out_busy(board, BASE + 7, 0xec);
+    assert_int_equal(bus_read(board->ports, BASE, 2), 0xffff);
+    assert_int_equal(bus_read(board->ports, CONTROL, 1), ST_BSY);
+    assert_false(board->irq[0]);
+    board_settle(board);
+    assert_true(board->irq[0]);
+    assert_int_equal(in8(board, BASE + 3), 9);
+    assert_sectors(board, 9, 1);
+    out_busy(board, BASE + 7, 0xe7);
+    assert_int_equal(machine->disk->flushes, 0);
+    assert_int_equal(bus_read(board->ports, CONTROL, 1), ST_BSY);
+    board_settle(board);
+    assert_int_equal(machine->disk->flushes, 1);
+    assert_idle(board);
+}
+
+/* The reset ends when the image has answered; nobody hears of the answer. */
+static void reset_while_the_image_works(void **state)
+{
+    struct machine *machine = *state;
+    struct board *board = machine->board;
+    bus_master_on(board);
+    memset(memory_ram(board->memory) + 0x10000, 0xee, 1024);
+    bus_master_table(board, 0, (struct prd[]){{0x10000, 0x80000000 | 1024}}, 1);
+    command_28(board, 0xca, 5, 2);
+    out_busy(board, BM, 1);
+    assert_int_equal(bus_read(board->ports, BM + 2, 1) & 1, 1);
+    out_busy(board, CONTROL, 4);
+    out_busy(board, CONTROL, 0);
+    assert_int_equal(bus_read(board->ports, BASE + 7, 1), ST_BSY);
+    out_busy(board, BASE + 7, 0x20);
+    board_settle(board);
+    assert_idle(board);
+    assert_int_equal(in8(board, BASE + 1), 1);
+    assert_false(board->irq[0]);
+    assert_int_equal(machine->disk->bytes[511], 0);
+    assert_int_equal(machine->disk->bytes[5 * 512], 0xee); /* that was under way already */
+    assert_int_equal(machine->disk->bytes[7 * 512 + 511], 7);
+    command_28(board, 0x20, 1000, 1);
+    assert_sectors(board, 1000, 1);
+    /* And the machine's. */
+    command_28(board, 0x20, 8, 1);
+    out_busy(board, BASE + 7, 0x20);
+    ide_reset(board->ide);
+    assert_int_equal(bus_read(board->ports, BASE + 7, 1), ST_DRDY | ST_DSC);
+}
+
+/* 256 pieces a sector, and a long command: more than one list takes. */
+static void dma_in_the_smallest_pieces(void **state)
+{
+    struct machine *machine = *state;
+    struct board *board = machine->board;
+    enum { COUNT = 20, PIECES = COUNT * 256, TABLE = 0x20000 };
+    struct prd *table = calloc(PIECES, sizeof(*table));
+    uint8_t *ram = memory_ram(board->memory);
+    bus_master_on(board);
+    for (unsigned i = 0; i < PIECES; i++)
+        table[i] = (struct prd){0x80000 + 2 * (PIECES - 1 - i), 2};
+    table[PIECES - 1].size |= 0x80000000;
+    memory_write(board->memory, TABLE, table, PIECES * sizeof(*table));
+    for (unsigned way = 0; way < 2; way++) {
+        out8(board, BM, 0);
+        out8(board, BM + 2, 6);
+        bus_write(board->ports, BM + 4, 4, TABLE);
+        if (way == 1)
+            for (unsigned i = 0; i < PIECES; i++)
+                memcpy(ram + 0x80000 + 2 * i, (uint16_t[]){(uint16_t)i}, 2);
+        command_48(board, way ? 0x35 : 0x25, 300, COUNT);
+        out8(board, BM, way ? 1 : 9);
+        assert_int_equal(in8(board, BM + 2), 4);
+        assert_idle(board);
+        for (unsigned i = 0; i < PIECES; i++)
+            assert_memory_equal(ram + 0x80000 + 2 * (PIECES - 1 - i),
+                                machine->disk->bytes + 300 * 512 + 2 * i, 2);
+    }
+    assert_int_equal(machine->disk->bytes[300 * 512], (PIECES - 1) & 0xff);
+    free(table);
+}
+
 /* ---- everything at once */
 
 enum { WRITABLE = 10000 };
@@ -492,12 +584,12 @@ static void hammer_command(struct board *board, uint32_t value)
     if (random() % 4 == 0) { /* the other channel, the other drive: anything goes */
         for (unsigned i = 1; i < 7; i++)
             out8(board, 0x170 + i, (unsigned)random());
-        out8(board, 0x177, opcode);
+        out_busy(board, 0x177, opcode);
         return;
     }
     command_48(board, 0x00, lba, (uint16_t)(random() % 8)); /* sets the address; aborts what is under way */
     out8(board, BASE + 6, 0xe0 | (random() % 4 == 0) << 4);
-    out8(board, BASE + 7, opcode);
+    out_busy(board, BASE + 7, opcode);
 }
 
 static void hammer_data(struct board *board, uint32_t value)
@@ -530,7 +622,7 @@ static void hammer(void **state)
 {
     struct machine *machine = *state;
     struct board *board = machine->board;
-    struct image *second = image_create(100, 512), *medium = image_create(50, 2048);
+    struct image *second = image_create(board->pool, 100, 512), *medium = image_create(board->pool, 50, 2048);
     uint8_t *image = malloc(SECTORS * 512);
 
     memcpy(image, machine->disk->bytes, SECTORS * 512);
@@ -545,6 +637,8 @@ static void hammer(void **state)
         case 1: hammer_data(board, value); break;
         default: hammer_register(board, value);
         }
+        if (random() % 4) /* else the drives stay busy for a while */
+            board_settle(board);
         if (i % 1000 == 0)
             bus_master_on(board);
         if (i % 5000 == 0)
@@ -581,6 +675,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(dma_reads_and_writes, setup, teardown),
         cmocka_unit_test_setup_teardown(dma_with_bad_tables, setup, teardown),
         cmocka_unit_test_setup_teardown(reset_cancels_dma, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_waiting_drive_is_busy, setup, teardown),
+        cmocka_unit_test_setup_teardown(reset_while_the_image_works, setup, teardown),
+        cmocka_unit_test_setup_teardown(dma_in_the_smallest_pieces, setup, teardown),
         cmocka_unit_test_setup_teardown(hammer, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "storage/block.h"
+#include "storage/pool.h"
 
 static char folder[] = "/tmp/raw_test.XXXXXX";
 static char error[BLOCK_ERROR_SIZE];
@@ -40,11 +40,17 @@ static uint8_t byte_at(size_t i)
     return (uint8_t)(i * 7 + 3);
 }
 
+static void request_done(struct block_request *request)
+{
+    (void)request;
+}
+
 static void reads_writes_and_flushes(void **state)
 {
     (void)state;
     uint8_t sector[SECTOR_SIZE];
-    struct block_device *block = raw_open(image_make("a", 4 * SECTOR_SIZE), false, error, sizeof(error));
+    struct block_device *block =
+        raw_open(NULL, image_make("a", 4 * SECTOR_SIZE), false, error, sizeof(error));
     assert_non_null(block);
     assert_string_equal(error, "");
     assert_int_equal(block->size, 4 * SECTOR_SIZE);
@@ -56,7 +62,7 @@ static void reads_writes_and_flushes(void **state)
     assert_int_equal(block_flush(block), 0);
     block_close(block);
 
-    block = raw_open(path_of("a"), true, error, sizeof(error));
+    block = raw_open(NULL, path_of("a"), true, error, sizeof(error));
     assert_int_equal(block_read(block, 3 * SECTOR_SIZE - 1, sector, 2), 0);
     assert_int_equal(sector[0], byte_at(3 * SECTOR_SIZE - 1));
     assert_int_equal(sector[1], 0x5a);
@@ -68,7 +74,8 @@ static void nothing_lies_past_the_end(void **state)
 {
     (void)state;
     uint8_t sector[2 * SECTOR_SIZE] = {0};
-    struct block_device *block = raw_open(image_make("b", 2 * SECTOR_SIZE), false, error, sizeof(error));
+    struct block_device *block =
+        raw_open(NULL, image_make("b", 2 * SECTOR_SIZE), false, error, sizeof(error));
     assert_int_equal(block_read(block, SECTOR_SIZE, sector, 2 * SECTOR_SIZE), -EIO);
     assert_int_equal(block_write(block, 2 * SECTOR_SIZE, sector, 1), -EIO);
     assert_int_equal(block_read(block, UINT64_MAX - 100, sector, SECTOR_SIZE), -EIO);
@@ -82,7 +89,8 @@ static void last_sector_may_be_short(void **state)
 {
     (void)state;
     uint8_t sector[SECTOR_SIZE];
-    struct block_device *block = raw_open(image_make("odd", SECTOR_SIZE + 100), false, error, sizeof(error));
+    struct block_device *block =
+        raw_open(NULL, image_make("odd", SECTOR_SIZE + 100), false, error, sizeof(error));
     assert_non_null(block);
     assert_non_null(strstr(error, "612 bytes"));
     assert_int_equal(block->size, 2 * SECTOR_SIZE);
@@ -103,7 +111,8 @@ static void truncated_while_open(void **state)
 {
     (void)state;
     uint8_t sector[SECTOR_SIZE];
-    struct block_device *block = raw_open(image_make("t", 8 * SECTOR_SIZE), false, error, sizeof(error));
+    struct block_device *block =
+        raw_open(NULL, image_make("t", 8 * SECTOR_SIZE), false, error, sizeof(error));
     assert_int_equal(truncate(path_of("t"), SECTOR_SIZE + 10), 0);
     assert_int_equal(block_read(block, 0, sector, SECTOR_SIZE), 0);
     assert_int_equal(block_read(block, SECTOR_SIZE, sector, SECTOR_SIZE), -EIO);
@@ -114,7 +123,7 @@ static void truncated_while_open(void **state)
 static void refused(const char *path, bool read_only, const char *words)
 {
     memset(error, 0, sizeof(error));
-    assert_null(raw_open(path, read_only, error, sizeof(error)));
+    assert_null(raw_open(NULL, path, read_only, error, sizeof(error)));
     if (!strstr(error, words) || !strstr(error, path) || strchr(error, '\n'))
         fail_msg("\"%s\" should say \"%s\"", error, words);
 }
@@ -144,21 +153,21 @@ static void one_writer_or_many_readers(void **state)
 {
     (void)state;
     const char *path = image_make("lock", SECTOR_SIZE);
-    struct block_device *writer = raw_open(path, false, error, sizeof(error));
+    struct block_device *writer = raw_open(NULL, path, false, error, sizeof(error));
     assert_non_null(writer);
     refused(path, false, "Failed to get \"write\" lock");
     refused(path, false, "Is another process using the image [");
     refused(path, true, "Failed to get shared \"write\" lock");
     block_close(writer);
 
-    struct block_device *first = raw_open(path, true, error, sizeof(error));
-    struct block_device *second = raw_open(path, true, error, sizeof(error));
+    struct block_device *first = raw_open(NULL, path, true, error, sizeof(error));
+    struct block_device *second = raw_open(NULL, path, true, error, sizeof(error));
     assert_non_null(first);
     assert_non_null(second);
     refused(path, false, "Failed to get \"write\" lock");
     block_close(first);
     block_close(second);
-    writer = raw_open(path, false, error, sizeof(error));
+    writer = raw_open(NULL, path, false, error, sizeof(error));
     assert_non_null(writer);
     block_close(writer);
 }
@@ -172,7 +181,7 @@ static void lock_goes_with_its_process(void **state)
     assert_int_equal(pipe(ready), 0);
     pid_t child = fork();
     if (child == 0) {
-        byte = raw_open(path, false, error, sizeof(error)) != NULL;
+        byte = raw_open(NULL, path, false, error, sizeof(error)) != NULL;
         if (write(ready[1], &byte, 1) == 1)
             pause();
         _exit(1);
@@ -182,7 +191,7 @@ static void lock_goes_with_its_process(void **state)
     refused(path, false, "lock");
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
-    struct block_device *block = raw_open(path, false, error, sizeof(error));
+    struct block_device *block = raw_open(NULL, path, false, error, sizeof(error));
     assert_non_null(block);
     block_close(block);
     close(ready[0]);
@@ -197,7 +206,7 @@ static void file_too_large_is_an_error(void **state)
     struct block_device *block;
     image_make("limit", SECTOR_SIZE);
     assert_int_equal(truncate(path_of("limit"), 8 * SECTOR_SIZE), 0);
-    block = raw_open(path_of("limit"), false, error, sizeof(error));
+    block = raw_open(NULL, path_of("limit"), false, error, sizeof(error));
     signal(SIGXFSZ, SIG_IGN);
     getrlimit(RLIMIT_FSIZE, &before);
     small.rlim_max = before.rlim_max;
@@ -210,6 +219,49 @@ static void file_too_large_is_an_error(void **state)
     block_close(block);
 }
 
+static void holes_and_zeros(void **state)
+{
+    (void)state;
+    enum { SIZE = 1 << 20 };
+    static uint8_t bytes[SIZE];
+    struct block_pool *pool = pool_create(NULL);
+    struct block_device *block = raw_open(pool, image_make("holes", SIZE), false, error, sizeof(error));
+    struct block_request request = {
+        .block = block, .done = request_done, .size = SIZE / 2, .offset = SECTOR_SIZE};
+    struct stat before, after;
+
+    request.operation = BLOCK_ZERO;
+    block_submit(&request);
+    block_drain(block);
+    assert_int_equal(request.result, 0);
+    assert_int_equal(block_read(block, 0, bytes, SIZE), 0);
+    assert_int_equal(bytes[SECTOR_SIZE - 1], byte_at(SECTOR_SIZE - 1));
+    for (unsigned i = 0; i < SIZE / 2; i++)
+        assert_int_equal(bytes[SECTOR_SIZE + i], 0);
+    assert_int_equal(bytes[SIZE / 2 + SECTOR_SIZE], byte_at(SIZE / 2 + SECTOR_SIZE));
+
+    request.operation = BLOCK_DISCARD;
+    request.offset = SIZE / 2;
+    stat(path_of("holes"), &before);
+    block_submit(&request);
+    block_drain(block);
+    stat(path_of("holes"), &after);
+    assert_int_equal(after.st_blocks, before.st_blocks); /* not asked for */
+    block->discards = true;
+    block_submit(&request);
+    block_drain(block);
+    assert_int_equal(request.result, 0);
+    stat(path_of("holes"), &after);
+    assert_true(after.st_blocks < before.st_blocks);
+    assert_int_equal(after.st_size, SIZE);
+    request.size++;
+    block_submit(&request);
+    block_drain(block);
+    assert_int_equal(request.result, -EIO);
+    block_close(block);
+    pool_destroy(pool);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -219,7 +271,7 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     static const char *const names[] = {"a",    "b",      "odd",  "t",      "empty", "pipe",
-                                        "loop", "secret", "lock", "killed", "limit"};
+                                        "loop", "secret", "lock", "killed", "limit", "holes"};
     (void)state;
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         unlink(path_of(names[i]));
@@ -229,10 +281,15 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_writes_and_flushes),    cmocka_unit_test(nothing_lies_past_the_end),
-        cmocka_unit_test(last_sector_may_be_short),    cmocka_unit_test(truncated_while_open),
-        cmocka_unit_test(what_is_no_image_is_refused), cmocka_unit_test(one_writer_or_many_readers),
-        cmocka_unit_test(lock_goes_with_its_process),  cmocka_unit_test(file_too_large_is_an_error),
+        cmocka_unit_test(reads_writes_and_flushes),
+        cmocka_unit_test(nothing_lies_past_the_end),
+        cmocka_unit_test(last_sector_may_be_short),
+        cmocka_unit_test(truncated_while_open),
+        cmocka_unit_test(what_is_no_image_is_refused),
+        cmocka_unit_test(one_writer_or_many_readers),
+        cmocka_unit_test(lock_goes_with_its_process),
+        cmocka_unit_test(file_too_large_is_an_error),
+        cmocka_unit_test(holes_and_zeros),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
