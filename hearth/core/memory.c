@@ -275,7 +275,7 @@ bool memory_write_16(struct memory *memory, uint64_t address, uint16_t value)
     if (!host || address % 2)
         return false;
     __atomic_store_n((uint16_t *)(void *)host, htole16(value), __ATOMIC_RELEASE);
-    written(memory, address, sizeof(value));
+    memory_tell_written(memory, address, sizeof(value));
     return true;
 }
 
