@@ -317,6 +317,31 @@ void memory_clear(struct memory *memory, uint64_t address, uint64_t size)
     }
 }
 
+static bool is_ram(const struct memory *memory, const uint8_t *host)
+{
+    return host >= memory->ram && host < memory->ram + memory->ram_size;
+}
+
+/* Where the host's pages are larger than the guest's (hugetlbfs), it refuses pieces of them: they stay. */
+void memory_discard(struct memory *memory, uint64_t address, uint64_t size)
+{
+    uint64_t end = size > UINT64_MAX - address ? UINT64_MAX : address + size;
+    address = (address + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
+    end &= ~(uint64_t)(PAGE_SIZE - 1);
+    while (address < end) {
+        uint64_t length = 0;
+        bool writable;
+        uint8_t *host = memory_at(memory, address, &length, &writable);
+        if (!host)
+            length = hole_length(memory, address);
+        if (length > end - address)
+            length = end - address;
+        if (host && is_ram(memory, host) && madvise(host, length, MADV_DONTNEED) == 0)
+            written(memory, address, length);
+        address += length;
+    }
+}
+
 void memory_listen(struct memory *memory, const struct memory_listener *listener)
 {
     memory->listener = listener ? *listener : (struct memory_listener){0};

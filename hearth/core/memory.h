@@ -75,6 +75,9 @@ void memory_clear(struct memory *memory, uint64_t address, uint64_t size);
 /* Tells the engine that I/O has written there past memory_write(). */
 void memory_tell_written(struct memory *memory, uint64_t address, uint64_t size);
 
+/* Gives the whole pages of RAM in a range back to the host: they read as zeros afterwards. What is no RAM stays as it is. */
+void memory_discard(struct memory *memory, uint64_t address, uint64_t size);
+
 struct memory_listener {
     void *opaque;
     void (*map_changing)(

@@ -339,6 +339,15 @@ bool virtio_write(const struct virtio_chain *chain, uint64_t offset, const void 
     return chain_copy(chain, true, offset, (void *)from, size);
 }
 
+void virtio_discard(const struct virtio_chain *chain)
+{
+    struct memory *memory = virtio_queue_memory(chain->queue);
+    if (!memory || chain->era != chain->queue->virtio->era)
+        return;
+    for (unsigned i = chain->readables; i < chain->count; i++)
+        memory_discard(memory, chain->segments[i].address, chain->segments[i].length);
+}
+
 /* ---- to the driver */
 
 void virtio_push(struct virtio_chain *chain, uint32_t written)

@@ -65,7 +65,7 @@ void virtio_fail(struct virtio *virtio, const char *format, ...)
     interrupt_config(virtio);
 }
 
-/* ---- features and status */
+/* ---- features, reset */
 
 bool virtio_has(const struct virtio *virtio, unsigned feature)
 {
@@ -109,31 +109,6 @@ void virtio_device_reset(struct virtio *virtio)
         virtio->kind->ops.reset(virtio->setup.device);
 }
 
-static void driver_ready(struct virtio *virtio)
-{
-    if (!virtio_has(virtio, VIRTIO_F_VERSION_1)) /* some old drivers forget to make it a bus master */
-        pci_set(virtio->pci, PCI_COMMAND, 2, pci_get(virtio->pci, PCI_COMMAND, 2) | PCI_COMMAND_MASTER);
-    virtio_pci_doorbells(virtio);
-    if (virtio->kind->ops.started)
-        virtio->kind->ops.started(virtio->setup.device);
-}
-
-/* Bits are only added; 0 resets. */
-void virtio_status_write(struct virtio *virtio, uint8_t value)
-{
-    uint8_t risen = value & ~virtio->status;
-    if (!value) {
-        virtio_device_reset(virtio);
-        return;
-    }
-    if (risen & STATUS_FEATURES_OK && !features_are_right(virtio))
-        risen &= ~STATUS_FEATURES_OK;
-    virtio->status |=
-        risen & (STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_DRIVER_OK | STATUS_FEATURES_OK | STATUS_FAILED);
-    if (risen & STATUS_DRIVER_OK)
-        driver_ready(virtio);
-}
-
 /* ---- notifications */
 
 void virtio_notified(struct virtio *virtio, unsigned index)
@@ -156,6 +131,35 @@ static void later(void *opaque)
     for (unsigned i = 0; i < virtio->setup.queues; i++)
         if (virtio->queues[i].again)
             virtio_notified(virtio, i);
+}
+
+/* ---- status */
+
+static void driver_ready(struct virtio *virtio)
+{
+    if (!virtio_has(virtio, VIRTIO_F_VERSION_1)) /* some old drivers forget to make it a bus master */
+        pci_set(virtio->pci, PCI_COMMAND, 2, pci_get(virtio->pci, PCI_COMMAND, 2) | PCI_COMMAND_MASTER);
+    virtio_pci_doorbells(virtio);
+    if (virtio->kind->ops.started)
+        virtio->kind->ops.started(virtio->setup.device);
+    for (unsigned i = 0; i < virtio->setup.queues; i++) /* some notify before this, when nobody listens */
+        virtio_notified(virtio, i);
+}
+
+/* Bits are only added; 0 resets. */
+void virtio_status_write(struct virtio *virtio, uint8_t value)
+{
+    uint8_t risen = value & ~virtio->status;
+    if (!value) {
+        virtio_device_reset(virtio);
+        return;
+    }
+    if (risen & STATUS_FEATURES_OK && !features_are_right(virtio))
+        risen &= ~STATUS_FEATURES_OK;
+    virtio->status |=
+        risen & (STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_DRIVER_OK | STATUS_FEATURES_OK | STATUS_FAILED);
+    if (risen & STATUS_DRIVER_OK)
+        driver_ready(virtio);
 }
 
 /* ---- configuration space */

@@ -125,5 +125,7 @@ uint64_t virtio_writable(const struct virtio_chain *chain);
  * longer there. */
 bool virtio_read(const struct virtio_chain *chain, uint64_t offset, void *to, uint64_t size);
 bool virtio_write(const struct virtio_chain *chain, uint64_t offset, const void *from, uint64_t size);
+/* Gives the guest memory of the writable part back to the host. */
+void virtio_discard(const struct virtio_chain *chain);
 
 #endif

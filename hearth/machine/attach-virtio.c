@@ -1,6 +1,7 @@
 /* Virtio devices on the PCI bus: what their properties mean. */
 #include <string.h>
 
+#include "devices/virtio-balloon.h"
 #include "devices/virtio-rng.h"
 #include "machine/attach-parts.h"
 
@@ -75,3 +76,54 @@ const struct driver virtio_rng_driver = {
     .reset = rng_reset,
     .destroy = rng_detach,
 };
+
+/* ---- virtio-balloon-pci */
+
+static void *balloon_attach(struct pc *pc, struct settings *settings)
+{
+    bool reporting = settings_switch(settings, "free-page-reporting", false);
+    bool on_oom = settings_switch(settings, "deflate-on-oom", false);
+    struct virtio_place place;
+
+    if (attached_find(pc->attached, virtio_balloon_driver.name, NULL))
+        settings_refuse(settings, "only one balloon device can be attached");
+    if (!virtio_place(pc, settings, 0, &place))
+        return NULL;
+    return virtio_balloon_create(&place, pc->memory, reporting, on_oom);
+}
+
+static void balloon_reset(void *device)
+{
+    virtio_balloon_reset(device);
+}
+
+static void balloon_detach(void *device)
+{
+    virtio_balloon_destroy(device);
+}
+
+const struct driver virtio_balloon_driver = {
+    .name = "virtio-balloon-pci",
+    .alias = "virtio-balloon",
+    .bus = "PCI",
+    .help = "memory that the guest gives back; deflate-on-oom=, free-page-reporting=",
+    .create = balloon_attach,
+    .reset = balloon_reset,
+    .destroy = balloon_detach,
+};
+
+bool pc_set_balloon(struct pc *pc, uint64_t bytes)
+{
+    struct virtio_balloon *balloon = attached_find(pc->attached, virtio_balloon_driver.name, NULL);
+    if (balloon)
+        virtio_balloon_set(balloon, bytes);
+    return balloon;
+}
+
+bool pc_print_balloon(struct pc *pc, FILE *out)
+{
+    struct virtio_balloon *balloon = attached_find(pc->attached, virtio_balloon_driver.name, NULL);
+    if (balloon)
+        virtio_balloon_print(balloon, out);
+    return balloon;
+}

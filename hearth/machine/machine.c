@@ -572,6 +572,16 @@ void machine_press_buttons(struct machine *machine, unsigned buttons)
     sink->pointer(sink->device, &(struct pointer_event){.buttons = buttons});
 }
 
+bool machine_set_balloon(struct machine *machine, uint64_t bytes)
+{
+    return pc_set_balloon(machine->pc, bytes);
+}
+
+bool machine_print_balloon(struct machine *machine, FILE *out)
+{
+    return pc_print_balloon(machine->pc, out);
+}
+
 void machine_print_pic(struct machine *machine, FILE *out)
 {
     pc_print_pic(machine->pc, out);

@@ -109,6 +109,9 @@ bool machine_press_keys(struct machine *machine, const uint16_t *keys, unsigned 
  * (core/input.h) are down. */
 void machine_move_pointer(struct machine *machine, int x, int y, int wheel);
 void machine_press_buttons(struct machine *machine, unsigned buttons);
+/* How much memory the guest is to keep, and how much it has. False: it has no balloon (-device virtio-balloon). */
+bool machine_set_balloon(struct machine *machine, uint64_t bytes);
+bool machine_print_balloon(struct machine *machine, FILE *out);
 void machine_print_pic(struct machine *machine, FILE *out);
 void machine_print_pci(struct machine *machine, FILE *out);
 

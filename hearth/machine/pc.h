@@ -38,6 +38,9 @@ void pc_press_power_button(struct pc *pc);
 const struct display_source *pc_display(struct pc *pc);
 const struct input_sink *pc_input(struct pc *pc);
 unsigned pc_buttons(const struct pc *pc); /* of the pointer, as last told */
+/* False: there is no balloon. */
+bool pc_set_balloon(struct pc *pc, uint64_t bytes);
+bool pc_print_balloon(struct pc *pc, FILE *out);
 void pc_print_pic(struct pc *pc, FILE *out);
 void pc_print_pci(struct pc *pc, FILE *out);
 

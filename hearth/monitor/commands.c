@@ -231,6 +231,15 @@ static unsigned port_size(struct call *call)
     return call->format[0] == 'w' || call->format[0] == 'h' ? 2 : call->format[0] == 'l' ? 4 : 1;
 }
 
+static void command_balloon(struct call *call)
+{
+    uint64_t megabytes;
+    if (!argument_number(call, "target", &megabytes))
+        return;
+    if (!machine_set_balloon(call->machine, megabytes > UINT64_MAX / MIB ? UINT64_MAX : megabytes * MIB))
+        call_error(call, "No balloon device has been activated");
+}
+
 static void command_i(struct call *call)
 {
     uint64_t port;
@@ -277,6 +286,12 @@ static void info_pci(struct call *call)
     machine_print_pci(call->machine, call->out);
 }
 
+static void info_balloon(struct call *call)
+{
+    if (!machine_print_balloon(call->machine, call->out))
+        call_error(call, "No balloon device has been activated");
+}
+
 static void info_history(struct call *call)
 {
     line_print_history(call->editor, call->out);
@@ -289,6 +304,7 @@ static void info_autopsy(struct call *call)
 }
 
 const struct command commands[] = {
+    {"balloon", "MEGABYTES", "ask the guest to make do with so much memory", command_balloon},
     {"cont", "", "let the guest run", command_cont},
     {"c", "", "same as cont", command_cont},
     {"cpu", "INDEX", "which CPU the other commands look at", command_cpu},
@@ -325,6 +341,7 @@ const unsigned commands_count = sizeof(commands) / sizeof(commands[0]);
 
 const struct command info_commands[] = {
     {"autopsy", "", "why the guest fell over", info_autopsy},
+    {"balloon", "", "how much memory the guest keeps, and what it says of it", info_balloon},
     {"cpus", "", "each CPU's instruction pointer, state and host thread", info_cpus},
     {"history", "", "the commands typed before", info_history},
     {"mtree", "", "memory, MMIO and port maps", info_mtree},

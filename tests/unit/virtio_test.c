@@ -185,6 +185,7 @@ static void status_follows_the_driver(void **state)
     vb_status(bench, 15);
     vb_status(bench, 15);
     assert_int_equal(echo->started, 1);
+    assert_int_equal(echo->notified, 0); /* no queue is enabled */
     vb_status(bench, 0);
     assert_int_equal(vb_status_read(bench), 0);
     assert_int_equal(echo->resets, 1);
@@ -218,6 +219,25 @@ static void chains_come_back(void **state)
     for (unsigned i = 0; i < 3 * QUEUE_SIZE; i++)
         echo_works(echo);
     assert_int_equal(vb_get(&echo->bench, echo->bench.interrupt_status, 1), 1);
+}
+
+/* Chains that were put up, and notified of, before DRIVER_OK. */
+static void early_chains_are_seen(void **state)
+{
+    struct echo *echo = *state;
+    struct virtio_bench *bench = &echo->bench;
+    uint32_t head, written;
+    vb_find(bench);
+    vb_status(bench, 3);
+    vb_accept(bench, 1ull << F_VERSION_1);
+    vb_status(bench, 11);
+    vb_queue(bench, 1, QUEUE_SIZE);
+    two(bench, 1, 0, 1, 1);
+    vb_offer(bench, 1, 0);
+    vb_notify(bench, 1);
+    assert_false(vb_take(bench, 1, &head, &written));
+    vb_status(bench, 15);
+    assert_true(vb_take(bench, 1, &head, &written));
 }
 
 static void many_segments(void **state)
@@ -610,6 +630,7 @@ static void turns_end(void **state)
     vb_start(bench, 0, QUEUES, QUEUE_SIZE);
     two(bench, 1, 0, 1, 1);
     echo->endless = 100;
+    echo->notified = 0;
     vb_offer(bench, 1, 0);
     vb_notify(bench, 1);
     assert_int_equal(echo->notified, 1);
@@ -676,6 +697,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(status_follows_the_driver, setup, teardown),
         cmocka_unit_test_setup_teardown(configuration_space, setup, teardown),
         cmocka_unit_test_setup_teardown(chains_come_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(early_chains_are_seen, setup, teardown),
         cmocka_unit_test_setup_teardown(many_segments, setup, teardown),
         cmocka_unit_test_setup_teardown(indirect, setup, teardown),
         cmocka_unit_test_setup_teardown(interrupts_by_message, setup, teardown),
