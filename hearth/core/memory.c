@@ -337,7 +337,7 @@ void memory_discard(struct memory *memory, uint64_t address, uint64_t size)
         if (length > end - address)
             length = end - address;
         if (host && is_ram(memory, host) && madvise(host, length, MADV_DONTNEED) == 0)
-            written(memory, address, length);
+            memory_tell_written(memory, address, length);
         address += length;
     }
 }
