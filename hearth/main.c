@@ -16,6 +16,7 @@
 #include "host/loop.h"
 #include "host/terminal.h"
 #include "machine/machine.h"
+#include "monitor/gdb.h"
 #include "monitor/monitor.h"
 #include "monitor/qmp.h"
 #include "options/options.h"
@@ -30,6 +31,8 @@ struct session {
     struct monitor *monitor;
     struct character_port *qmp_port[QMPS_MOST];
     struct qmp *qmp[QMPS_MOST];
+    struct character_port *gdb_port;
+    struct gdb *gdb;
     struct terminal_display *display;
     int signals;
 };
@@ -119,7 +122,8 @@ static bool uses_terminal(const char *specification)
 static void ends_settle(struct session *session)
 {
     struct machine_config *config = &session->config;
-    bool taken = uses_terminal(config->monitor) || uses_terminal(config->debugcon);
+    bool taken =
+        uses_terminal(config->monitor) || uses_terminal(config->debugcon) || uses_terminal(config->gdb);
     for (unsigned i = 0; i < config->qmps; i++)
         taken = taken || uses_terminal(config->qmp[i]);
     for (unsigned i = 0; i < SERIALS; i++)
@@ -166,6 +170,7 @@ static void ends_close(struct session *session)
     character_close(session->monitor_port);
     for (unsigned i = 0; i < session->config.qmps; i++)
         character_close(session->qmp_port[i]);
+    character_close(session->gdb_port);
     for (unsigned i = 0; i < SERIALS; i++)
         character_close(session->ports.serial[i]);
     character_close(session->ports.debugcon);
@@ -209,6 +214,26 @@ static void qmps_open(struct session *session)
     }
 }
 
+/* gdb's server waits for nobody, and without a host it is there for this one alone: who reaches it owns the guest. */
+static void gdb_open(struct session *session)
+{
+    const char *given = session->config.gdb;
+    bool is_tcp = given && !strncmp(given, "tcp:", 4),
+         is_socket = is_tcp || (given && !strncmp(given, "unix:", 5));
+    char specification[512];
+
+    if (!given)
+        return;
+    snprintf(specification, sizeof(specification), "%s%s%s", is_tcp && given[4] == ':' ? "tcp:127.0.0.1" : "",
+             is_tcp && given[4] == ':' ? given + 4 : given,
+             is_socket && !strstr(given, ",server") ? ",server=on,wait=off" : "");
+    session->gdb_port = end_open(session, "gdb", specification);
+    if (!session->gdb_port)
+        return;
+    session->gdb = gdb_create(session->machine, session->gdb_port);
+    character_on_connect(session->gdb_port, gdb_connected, session->gdb);
+}
+
 static void quit_typed(void *opaque)
 {
     struct session *session = opaque;
@@ -239,6 +264,7 @@ static void session_open(struct session *session)
     display_open(session);
     monitor_open(session);
     qmps_open(session);
+    gdb_open(session);
     loop_watch(session->loop, session->signals, POLLIN, signal_arrived, session);
     if (!session->config.start_stopped)
         machine_continue(session->machine);
@@ -258,6 +284,7 @@ static int session_close(struct session *session)
     monitor_destroy(session->monitor);
     for (unsigned i = 0; i < QMPS_MOST; i++)
         qmp_destroy(session->qmp[i]);
+    gdb_destroy(session->gdb);
     machine_unlock();
     machine_destroy(session->machine);
     machine_lock();

@@ -46,6 +46,25 @@ enum run_result {
     RUN_KICKED,   /* somebody asked: pause, quit, a changed state */
     RUN_SHUTDOWN, /* triple fault: what is known lies in engine_autopsy() */
     RUN_FAILED,   /* the engine cannot go on; engine_failure() says why in one line */
+    RUN_DEBUG,    /* what a debugger asked for has happened: debug_hit() */
+};
+
+/* What a debugger wants to be told of, and what it is told. Addresses are linear. */
+enum debug_kind { DEBUG_NOTHING, DEBUG_STEP, DEBUG_EXECUTE, DEBUG_WRITE, DEBUG_READ, DEBUG_ACCESS };
+enum { DEBUG_POINTS = 16 };
+struct debug_point {
+    enum debug_kind kind; /* EXECUTE and what follows */
+    uint64_t address;
+    unsigned size; /* bytes watched */
+};
+struct engine_debug {
+    bool step; /* one instruction, interrupts held off meanwhile where the engine can */
+    unsigned count;
+    struct debug_point point[DEBUG_POINTS];
+};
+struct debug_hit {
+    enum debug_kind kind; /* READ may be told as ACCESS */
+    uint64_t address;
 };
 
 /* What an engine can do, decided at create(). */
@@ -89,6 +108,11 @@ struct engine_ops {
     void (*set_state)(struct vcpu *vcpu, const struct cpu_state *state); /* stopped */
     /* *Stopped*: machine time stands from now on, or goes on (pause, resume); may be NULL. */
     void (*time_stopped)(struct engine *engine, bool stopped);
+
+    /* Stopped: copied; NULL ends it. The instruction at which the CPU stands is not told of. False if the engine cannot watch
+     * all of that (KVM has the processor's four debug registers). */
+    bool (*debug)(struct vcpu *vcpu, const struct engine_debug *debug);
+    struct debug_hit (*debug_hit)(struct vcpu *vcpu); /* after RUN_DEBUG */
 
     /* After RUN_SHUTDOWN, stopped: explains the chain of exceptions, for people. */
     void (*autopsy)(struct vcpu *vcpu, FILE *out);

@@ -84,8 +84,9 @@ bool walk_tables(const struct cpu_state *state, struct memory *memory, uint64_t 
     return false;
 }
 
-uint64_t walk_read(const struct cpu_state *state, struct memory *memory, uint64_t linear, void *to,
-                   uint64_t size)
+/* Page by page; `to` is NULL to write what is at `from`. */
+static uint64_t walk_copy(const struct cpu_state *state, struct memory *memory, uint64_t linear, uint8_t *to,
+                          const uint8_t *from, uint64_t size)
 {
     uint64_t done = 0;
     while (done < size) {
@@ -95,9 +96,22 @@ uint64_t walk_read(const struct cpu_state *state, struct memory *memory, uint64_
         uint64_t piece = PAGE_SIZE - (walk.physical & (PAGE_SIZE - 1));
         if (piece > size - done)
             piece = size - done;
-        if (!memory_read(memory, walk.physical, (uint8_t *)to + done, piece))
+        if (to ? !memory_read(memory, walk.physical, to + done, piece)
+               : !memory_write(memory, walk.physical, from + done, piece))
             break;
         done += piece;
     }
     return done;
+}
+
+uint64_t walk_read(const struct cpu_state *state, struct memory *memory, uint64_t linear, void *to,
+                   uint64_t size)
+{
+    return walk_copy(state, memory, linear, to, NULL, size);
+}
+
+uint64_t walk_write(const struct cpu_state *state, struct memory *memory, uint64_t linear, const void *from,
+                    uint64_t size)
+{
+    return walk_copy(state, memory, linear, NULL, from, size);
 }

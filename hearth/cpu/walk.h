@@ -28,5 +28,8 @@ bool walk_tables(const struct cpu_state *state, struct memory *memory, uint64_t 
 /* Copies from linear addresses, page by page; answers how many bytes could be read. */
 uint64_t walk_read(const struct cpu_state *state, struct memory *memory, uint64_t linear, void *to,
                    uint64_t size);
+/* The same to linear addresses, whether the page tables let the guest write there or not; ROM stops it. */
+uint64_t walk_write(const struct cpu_state *state, struct memory *memory, uint64_t linear, const void *from,
+                    uint64_t size);
 
 #endif

@@ -28,6 +28,7 @@ enum request {
     REQUEST_TRIPLE_FAULT = 1 << 2,
     REQUEST_ENGINE_FAILED = 1 << 3,
     REQUEST_BY_GUEST = 1 << 4, /* the reset */
+    REQUEST_DEBUG = 1 << 5,
 };
 
 struct cpu_thread {
@@ -36,6 +37,8 @@ struct cpu_thread {
     pthread_t thread;
     long id;
     bool standing;
+    bool held;     /* by a debugger */
+    bool debugged; /* its run() ended with RUN_DEBUG, which has not been asked after yet */
 };
 
 struct machine {
@@ -121,6 +124,11 @@ static void run_once(struct machine *machine, struct cpu_thread *thread)
 
     if (result == RUN_KICKED)
         return;
+    if (result == RUN_DEBUG) {
+        thread->debugged = true;
+        request(machine, REQUEST_DEBUG);
+        return;
+    }
     machine->fallen = thread->vcpu;
     request(machine, result == RUN_SHUTDOWN ? REQUEST_TRIPLE_FAULT : REQUEST_ENGINE_FAILED);
 }
@@ -133,7 +141,7 @@ static void *thread_run(void *opaque)
     machine_lock();
     thread->id = syscall(SYS_gettid);
     while (!machine->quitting) {
-        if (machine->running) {
+        if (machine->running && !thread->held) {
             thread->standing = false;
             run_once(machine, thread);
             continue;
@@ -162,7 +170,7 @@ static void release(struct machine *machine)
         return;
     machine->running = true;
     for (unsigned i = 0; i < machine->cpus; i++)
-        machine->threads[i].standing = false;
+        machine->threads[i].standing = machine->threads[i].held;
     pthread_cond_broadcast(&machine->go);
 }
 
@@ -214,7 +222,8 @@ void machine_thaw(struct machine *machine)
 
 void machine_continue(struct machine *machine)
 {
-    if (machine->status != MACHINE_PRELAUNCH && machine->status != MACHINE_PAUSED)
+    if (machine->status != MACHINE_PRELAUNCH && machine->status != MACHINE_PAUSED &&
+        machine->status != MACHINE_DEBUG)
         return;
     machine->status = MACHINE_RUNNING;
     time_stop(machine, false);
@@ -232,12 +241,17 @@ static void stop_as(struct machine *machine, enum machine_status status)
     machine->status = status;
 }
 
-void machine_pause(struct machine *machine)
+static void stop_and_tell(struct machine *machine, enum machine_status status)
 {
     if (machine->status != MACHINE_RUNNING)
         return;
-    stop_as(machine, MACHINE_PAUSED);
+    stop_as(machine, status);
     tell(machine, MACHINE_EVENT_STOP, NULL);
+}
+
+void machine_pause(struct machine *machine)
+{
+    stop_and_tell(machine, MACHINE_PAUSED);
 }
 
 enum machine_status machine_status(const struct machine *machine)
@@ -251,6 +265,7 @@ const char *machine_status_text(const struct machine *machine)
         [MACHINE_PRELAUNCH] = "paused (prelaunch)",
         [MACHINE_RUNNING] = "running",
         [MACHINE_PAUSED] = "paused",
+        [MACHINE_DEBUG] = "paused (debug)",
         [MACHINE_SHUTDOWN] = "paused (shutdown)",
         [MACHINE_TRIPLE_FAULT] = "paused (shutdown by a triple fault)",
         [MACHINE_INTERNAL_ERROR] = "paused (internal-error)",
@@ -362,6 +377,8 @@ static void handle_requests(void *opaque, int descriptor, short revents)
         handle_reset(machine, requests & REQUEST_BY_GUEST ? "guest-reset" : "host-qmp-system-reset");
     else if (requests & REQUEST_TRIPLE_FAULT)
         handle_triple_fault(machine);
+    else if (requests & REQUEST_DEBUG)
+        stop_and_tell(machine, MACHINE_DEBUG);
     release(machine);
 }
 
@@ -399,6 +416,35 @@ static void power_off_asked(void *opaque)
 static void debug_exit_asked(void *opaque, int status)
 {
     machine_quit(opaque, status, "guest-shutdown");
+}
+
+/* ---- for a debugger */
+
+bool machine_debug(struct machine *machine, unsigned cpu, const struct engine_debug *debug)
+{
+    machine_freeze(machine);
+    bool taken = machine->ops->debug(machine->threads[cpu].vcpu, debug);
+    machine_thaw(machine);
+    return taken;
+}
+
+bool machine_debug_hit(struct machine *machine, unsigned *cpu, struct debug_hit *hit)
+{
+    for (unsigned i = 0; i < machine->cpus; i++) {
+        struct cpu_thread *thread = &machine->threads[i];
+        if (!thread->debugged)
+            continue;
+        thread->debugged = false;
+        *cpu = i;
+        *hit = machine->ops->debug_hit(thread->vcpu);
+        return true;
+    }
+    return false;
+}
+
+void machine_hold_cpu(struct machine *machine, unsigned cpu, bool hold)
+{
+    machine->threads[cpu].held = hold;
 }
 
 /* ---- creation */

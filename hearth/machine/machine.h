@@ -22,6 +22,7 @@ enum machine_status {
     MACHINE_PRELAUNCH, /* -S: not started yet */
     MACHINE_RUNNING,
     MACHINE_PAUSED,         /* by `stop` */
+    MACHINE_DEBUG,          /* by a debugger's breakpoint or step */
     MACHINE_SHUTDOWN,       /* powered off, kept by -no-shutdown */
     MACHINE_TRIPLE_FAULT,   /* shut down by a triple fault, kept by -no-shutdown */
     MACHINE_INTERNAL_ERROR, /* the engine could not go on */
@@ -64,6 +65,15 @@ void machine_powerdown(struct machine *machine); /* presses the power button */
 void machine_quit(struct machine *machine, int status, const char *why);
 /* After loop_run() has returned: what main returns. */
 int machine_exit_status(const struct machine *machine);
+
+/*
+ * For a debugger: what a CPU is to stop the machine for; NULL for nothing. False if the engine cannot do that. The machine
+ * stands meanwhile. machine_debug_hit() hands out what was hit, once; false if nothing was. A CPU that is held does not
+ * run with the others.
+ */
+bool machine_debug(struct machine *machine, unsigned cpu, const struct engine_debug *debug);
+bool machine_debug_hit(struct machine *machine, unsigned *cpu, struct debug_hit *hit);
+void machine_hold_cpu(struct machine *machine, unsigned cpu, bool hold);
 
 /* What happens to the machine as a whole, for whoever listens (QMP). */
 enum machine_event {

@@ -217,9 +217,13 @@ static json_t *query_commands(struct qmp_call *call)
 static json_t *query_status(struct qmp_call *call)
 {
     static const char *const names[] = {
-        [MACHINE_PRELAUNCH] = "prelaunch",   [MACHINE_RUNNING] = "running",
-        [MACHINE_PAUSED] = "paused",         [MACHINE_SHUTDOWN] = "shutdown",
-        [MACHINE_TRIPLE_FAULT] = "shutdown", [MACHINE_INTERNAL_ERROR] = "internal-error",
+        [MACHINE_PRELAUNCH] = "prelaunch",
+        [MACHINE_RUNNING] = "running",
+        [MACHINE_PAUSED] = "paused",
+        [MACHINE_SHUTDOWN] = "shutdown",
+        [MACHINE_DEBUG] = "debug",
+        [MACHINE_TRIPLE_FAULT] = "shutdown",
+        [MACHINE_INTERNAL_ERROR] = "internal-error",
     };
     enum machine_status status = machine_status(call->machine);
     return json_pack("{s:s,s:b,s:b}", "status", names[status], "singlestep", 0, "running",

@@ -50,6 +50,7 @@ struct machine_config {
     const char *monitor; /* NULL: only behind Ctrl-A c */
     const char *qmp[QMPS_MOST];
     unsigned qmps;
+    const char *gdb;      /* where gdb's server listens; NULL: nowhere */
     const char *debugcon; /* NULL: none */
     uint16_t debugcon_port;
 

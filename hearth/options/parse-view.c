@@ -47,6 +47,16 @@ void parse_qmp(const struct context *context)
     config->qmp[config->qmps++] = context->value;
 }
 
+void parse_gdb(const struct context *context)
+{
+    context->config->gdb = context->value;
+}
+
+void parse_gdb_default(const struct context *context)
+{
+    context->config->gdb = "tcp::1234";
+}
+
 void parse_debugcon(const struct context *context)
 {
     context->config->debugcon = context->value;

@@ -28,8 +28,8 @@ parse_function parse_memory, parse_cpus, parse_accelerator, parse_enable_kvm, pa
     parse_nodefaults, parse_no_reboot, parse_no_shutdown, parse_start_stopped, parse_log, parse_log_file;
 parse_function parse_fd, parse_hd, parse_cdrom, parse_boot, parse_bios, parse_kernel, parse_initrd,
     parse_append;
-parse_function parse_display, parse_nographic, parse_vga, parse_serial, parse_monitor, parse_qmp,
-    parse_debugcon, parse_global;
+parse_function parse_display, parse_nographic, parse_vga, parse_serial, parse_monitor, parse_qmp, parse_gdb,
+    parse_gdb_default, parse_debugcon, parse_global;
 parse_function parse_device;
 
 #endif

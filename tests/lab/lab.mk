@@ -14,3 +14,8 @@ $(LAB)/guests.o: tests/lab/guests.asm
 	nasm -f elf64 -o $@ $<
 
 -include $(LAB)/engine.d
+
+unit: $(LAB)/remote
+$(LAB)/remote: tests/lab/remote.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(WARN) -static -o $@ $<

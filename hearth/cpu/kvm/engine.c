@@ -4,7 +4,7 @@
  *
  *   open.c  the device and the VM      slots.c    guest memory        cpuid.c    what the CPU says of itself
  *   run.c   in, out and each exit      state.c    registers, RESET    chips.c    PIC, IOAPIC, PIT, clocks
- *   judge.c whether it is of any use   explain.c  what went wrong
+ *   judge.c whether it is of any use   explain.c  what went wrong     debug.c    a debugger's points
  *
  * Source: the kernel's Documentation/virt/kvm/api.rst.
  */
@@ -28,6 +28,9 @@ static bool vm_create(struct engine *engine, char *error, size_t error_size)
         snprintf(error, error_size, "this KVM is too old: a kernel of 4.12 or newer is needed");
         return false;
     }
+#ifdef KVM_GUESTDBG_BLOCKIRQ
+    engine->debug_block_irq = kvm_has(engine->kvm, KVM_CAP_SET_GUEST_DEBUG2) & KVM_GUESTDBG_BLOCKIRQ;
+#endif
     if (kvm_has(engine->kvm, KVM_CAP_SET_IDENTITY_MAP_ADDR) &&
         kvm_call(engine->vm, KVM_SET_IDENTITY_MAP_ADDR, &identity_map) < 0) {
         snprintf(error, error_size, "KVM refuses its identity map: %s", strerror(errno));
@@ -159,6 +162,8 @@ const struct engine_ops engine_kvm = {
     .get_state = vcpu_get_state,
     .set_state = vcpu_set_state,
     .time_stopped = time_stopped,
+    .debug = vcpu_debug,
+    .debug_hit = vcpu_debug_hit,
     .autopsy = vcpu_autopsy,
     .failure = vcpu_failure,
 };

@@ -56,6 +56,8 @@ struct vcpu {
     bool halted; /* HLT is waited for here, without the kernel's chips */
     enum run_result result;
     char failure[320];
+    struct engine_debug debug;
+    struct debug_hit debug_hit;
     struct power_on power_on;
 };
 
@@ -79,6 +81,8 @@ struct engine {
 
     struct kvm_irqchip chip[CHIPS]; /* as they are after RESET */
     struct kvm_pit_state2 pit;
+
+    uint32_t debug_block_irq; /* KVM_GUESTDBG_BLOCKIRQ where this KVM has it */
 
     bool time_stopped;
     uint64_t stopped_at; /* the host's time stamp counter then */
@@ -134,6 +138,12 @@ void vcpu_wake(struct vcpu *vcpu);
 void vcpu_kick(struct vcpu *vcpu);
 void vcpu_interrupt(struct vcpu *vcpu, bool level);
 void vcpu_nmi(struct vcpu *vcpu);
+
+/* debug.c */
+bool vcpu_debug(struct vcpu *vcpu, const struct engine_debug *debug);
+struct debug_hit vcpu_debug_hit(struct vcpu *vcpu);
+/* KVM_EXIT_DEBUG: true if the guest goes on, else the result is in vcpu->result. */
+bool vcpu_debug_exit(struct vcpu *vcpu);
 
 /* explain.c: what went wrong, for people. */
 void explain_exit(struct vcpu *vcpu);

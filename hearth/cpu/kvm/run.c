@@ -9,7 +9,7 @@
  * Without the kernel's interrupt chips HLT is waited for here, and the vector comes from the machine's 8259As when the
  * guest is ready to take it.
  *
- * Left out: coalesced MMIO, ioeventfd, dirty logs, guest debugging.
+ * Left out: coalesced MMIO, ioeventfd, dirty logs.
  * Source: the kernel's Documentation/virt/kvm/api.rst, section 5 (the kvm_run structure), KVM_INTERRUPT, KVM_NMI.
  */
 #include <errno.h>
@@ -216,6 +216,7 @@ static bool exit_handle(struct vcpu *vcpu)
     case KVM_EXIT_SET_TPR:
     case KVM_EXIT_INTR: return true;
     case KVM_EXIT_SHUTDOWN: return stop(vcpu, RUN_SHUTDOWN);
+    case KVM_EXIT_DEBUG: vcpu->result = RUN_DEBUG; return vcpu_debug_exit(vcpu);
     case KVM_EXIT_SYSTEM_EVENT: return exit_system_event(vcpu);
     case KVM_EXIT_FAIL_ENTRY:
     case KVM_EXIT_INTERNAL_ERROR:

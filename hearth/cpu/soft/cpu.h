@@ -21,6 +21,7 @@
  *   lapic.c      the local APIC: which interrupt is next, IPIs; lapic-timer.c its timer
  *   x87.c        the FPU; x87-state.c its environment and images, x87-host.c its arithmetic
  *   sse*.c       MMX and SSE: see sse.h
+ *   debugger.c   a debugger's points and steps, unseen by the guest
  *   autopsy.c    the record of exceptions, told to people (also used by the kvm engine: cpu/autopsy.h)
  *
  * Faults: any handler may call fault(), which does not return: it puts RIP back to the start of the instruction
@@ -188,6 +189,12 @@ struct cpu {
     } delivery;             /* private to interrupts.c */
     uint32_t debug_pending; /* DR6 bits of data breakpoints hit and of a task switch: call debug_after() */
     bool nmi_blocked;       /* until IRET */
+
+    /* debugger.c */
+    bool debugging; /* a debugger wants to be told of something */
+    struct engine_debug debugger;
+    struct debug_hit debug_hit; /* to be told of now */
+    uint64_t debug_from;        /* linear address that it was sent on from; UINT64_MAX: it has left it */
 
     /* Interrupts and requests from other threads: looked at when `attention` is set. */
     _Atomic bool intr, nmi, kicked; /* intr: the local APIC has an interrupt for this CPU */

@@ -15,6 +15,7 @@
 #include "cpu/soft/features.h"
 #include "cpu/soft/lapic.h"
 #include "cpu/soft/soft.h"
+#include "cpu/soft/system.h"
 
 enum entry_bits {
     ENTRY_PRESENT = 1 << 0,
@@ -428,6 +429,8 @@ void paging_mode_changed(struct cpu *cpu, uint64_t old_cr0, uint64_t old_cr4)
 /* A page with a data breakpoint has no fast tags: every access comes by slow_load() and slow_store(). */
 static bool page_watched(const struct cpu *cpu, uint64_t page)
 {
+    if (cpu->debugging && debugger_watches(cpu, page))
+        return true;
     for (int i = 0; i < 4; i++)
         if ((cpu->dr[7] >> (2 * i) & 3) && (cpu->dr[7] >> (16 + 4 * i) & 3) &&
             (linear_wrap(cpu, cpu->dr[i]) & PAGE_MASK) == page)
@@ -454,7 +457,7 @@ static void set_tags(struct cpu *cpu, bool user, uint64_t page)
     unsigned slot = page >> PAGE_SHIFT & (TLB_SIZE - 1);
     struct tlb_entry *entry = &cpu->tlbs[user][slot];
     struct tlb_origin *origin = &cpu->origins[user][slot];
-    bool watched = (origin->rights & ORIGIN_GUARDED) || ((cpu->dr[7] & 0xff) && page_watched(cpu, page));
+    bool watched = (origin->rights & ORIGIN_GUARDED) || (debug_watches_code(cpu) && page_watched(cpu, page));
 
     origin->rights = (origin->rights & ~(uint64_t)GENERATION_MASK) | cpu->tlb_generation;
     tags_withdraw(cpu, user, slot);
@@ -681,6 +684,8 @@ static cold void watch(struct cpu *cpu, uint64_t linear, unsigned size, bool wri
     enum { WATCH_WRITE = 1, WATCH_ACCESS = 3 };
     static const unsigned lengths[4] = {1, 2, 8, 4};
 
+    if (cpu->debugging)
+        debugger_watch(cpu, linear, size, write);
     for (int i = 0; i < 4; i++) {
         unsigned kind = cpu->dr[7] >> (16 + 4 * i) & 3, length = lengths[cpu->dr[7] >> (18 + 4 * i) & 3];
         uint64_t start = linear_wrap(cpu, cpu->dr[i]) & ~(uint64_t)(length - 1);
@@ -697,7 +702,7 @@ static cold void watch(struct cpu *cpu, uint64_t linear, unsigned size, bool wri
 /* They trap after the instruction. */
 void watch_data(struct cpu *cpu, uint64_t linear, unsigned size, bool write)
 {
-    if (cpu->dr[7] & 0xff)
+    if (debug_watches_code(cpu))
         watch(cpu, linear, size, write);
 }
 

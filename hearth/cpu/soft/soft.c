@@ -17,11 +17,6 @@
 #include "cpu/soft/system.h"
 #include "cpu/soft/x87.h"
 
-static struct cpu *cpu_of(struct vcpu *vcpu)
-{
-    return (struct cpu *)vcpu;
-}
-
 static struct soft *soft_of(struct engine *engine)
 {
     return (struct soft *)engine;
@@ -113,6 +108,10 @@ static bool attend(struct cpu *cpu, enum run_result *result)
         *result = RUN_SHUTDOWN;
         return true;
     }
+    if (cpu->debug_hit.kind != DEBUG_NOTHING) {
+        *result = RUN_DEBUG;
+        return true;
+    }
     if (atomic_exchange(&cpu->kicked, false)) {
         *result = RUN_KICKED;
         return true;
@@ -126,7 +125,7 @@ static bool attend(struct cpu *cpu, enum run_result *result)
         debug_after(cpu, false);
     if (!cpu->interrupt_shadow && nmi_wanted(cpu))
         nmi_take(cpu);
-    else if (!cpu->interrupt_shadow && interrupt_wanted(cpu))
+    else if (!cpu->interrupt_shadow && !cpu->debugger.step && interrupt_wanted(cpu))
         interrupt_take(cpu);
     else if (cpu->halted || cpu->dormant)
         halt_wait(cpu);
@@ -153,6 +152,8 @@ static void single_run(struct cpu *cpu)
     bool stepped = cpu->rflags & FLAG_TF;
 
     atomic_store(&cpu->attention, 1);
+    if (cpu->debugging && debugger_before(cpu))
+        return;
     cpu->interrupt_shadow = cpu->debug_shadow = cpu->step_skipped = false;
     debug_before(cpu);
     block_run(cpu, code_find(cpu, true));
@@ -179,6 +180,8 @@ static enum run_result soft_run(struct vcpu *vcpu)
     enum run_result result;
 
     gate_enter(cpu);
+    if (cpu->debug_hit.kind != DEBUG_NOTHING)
+        debugger_leave(cpu);
     atomic_store(&cpu->attention, 1);
     if (setjmp(cpu->fault_jump))
         fault_take(cpu);
@@ -577,6 +580,8 @@ const struct engine_ops engine_soft = {
     .reset = soft_reset,
     .get_state = soft_get_state,
     .set_state = soft_set_state,
+    .debug = soft_debug,
+    .debug_hit = soft_debug_hit,
     .autopsy = soft_autopsy,
     .failure = soft_failure,
 };

@@ -20,4 +20,13 @@ struct soft {
     struct cpu *lock_holder; /* the CPU whose thread has the machine lock, which guards this too */
 };
 
+static inline struct cpu *cpu_of(struct vcpu *vcpu)
+{
+    return (struct cpu *)vcpu;
+}
+
+/* debugger.c: engine_ops.debug and debug_hit. */
+bool soft_debug(struct vcpu *vcpu, const struct engine_debug *debug);
+struct debug_hit soft_debug_hit(struct vcpu *vcpu);
+
 #endif

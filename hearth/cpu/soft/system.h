@@ -101,8 +101,15 @@ void system_popf(struct cpu *cpu, uint64_t value, unsigned size);
 /* Are there breakpoints on execution (then blocks are of one instruction and start with the next call)? */
 static inline bool debug_watches_code(const struct cpu *cpu)
 {
-    return (cpu->dr[7] & 0xff) != 0;
+    return (cpu->dr[7] & 0xff) != 0 || cpu->debugging;
 }
+/* A debugger's: before an instruction; true if it is not to run, since a point is there. */
+bool debugger_before(struct cpu *cpu);
+/* Running goes on after what was told. */
+void debugger_leave(struct cpu *cpu);
+/* Bytes that the instruction reads or writes. */
+void debugger_watch(struct cpu *cpu, uint64_t linear, unsigned size, bool write);
+bool debugger_watches(const struct cpu *cpu, uint64_t page);
 /* Before an instruction, cpu->rip exact and cpu->op NULL: raises #DB if a breakpoint is there and RF is clear; clears RF. */
 void debug_before(struct cpu *cpu);
 /* For the instruction under way: it traps by the TF that it leaves, not by the one that it found. */
