@@ -1,6 +1,7 @@
 /*
  * A client of gdb's remote protocol for the lab, which has no gdb:   remote SOCKET [PACKET ANSWER]...
- * Each packet is sent and its answer has to begin with ANSWER ("*": any; "=TEXT": contains TEXT). Prints TAP.
+ * Each packet is sent and its answer has to begin with ANSWER ("*": any; "=TEXT": contains TEXT; "-": none is waited for). The
+ * packet "interrupt" is a Ctrl-C. Prints TAP.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@ static void send_packet(const char *text)
     for (const char *at = text; *at; at++)
         sum += (unsigned char)*at;
     snprintf(end, sizeof(end), "#%02x", sum);
-    if (write(connection, "$", 1) != 1 || write(connection, text, strlen(text)) < 0 || write(connection, end, 3) != 3)
+    if (write(connection, "$", 1) != 1 || write(connection, text, strlen(text)) < 0 ||
+        write(connection, end, 3) != 3)
         exit(puts("not ok 1 - the connection broke"));
 }
 
@@ -63,7 +65,12 @@ int main(int argc, char **argv)
         usleep(100000);
     }
     for (int i = 2; i + 1 < argc; i += 2) {
-        send_packet(argv[i]);
+        if (strcmp(argv[i], "interrupt"))
+            send_packet(argv[i]);
+        else if (write(connection, "\003", 1) != 1)
+            exit(puts("not ok 1 - the connection broke"));
+        if (!strcmp(argv[i + 1], "-"))
+            continue;
         receive_packet(answer, sizeof(answer));
         int good = fits(answer, argv[i + 1]);
         failed |= !good;

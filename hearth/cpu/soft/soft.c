@@ -127,6 +127,8 @@ static bool attend(struct cpu *cpu, enum run_result *result)
         nmi_take(cpu);
     else if (!cpu->interrupt_shadow && !cpu->debugger.step && interrupt_wanted(cpu))
         interrupt_take(cpu);
+    else if (cpu->halted && cpu->debugger.step && interrupt_wanted(cpu))
+        cpu->halted = false; /* it wakes the CPU, but is taken when the debugger steps no more */
     else if (cpu->halted || cpu->dormant)
         halt_wait(cpu);
     cpu->single = cpu->interrupt_shadow || (cpu->rflags & FLAG_TF) || debug_watches_code(cpu);
