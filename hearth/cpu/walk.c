@@ -59,7 +59,7 @@ static bool finish(struct walk *walk, uint64_t entry, unsigned shift, uint64_t l
 
 bool walk_tables(const struct cpu_state *state, struct memory *memory, uint64_t linear, struct walk *walk)
 {
-    *walk = (struct walk){.page_size = PAGE_SIZE};
+    *walk = (struct walk){.page_size = PAGE_SIZE, .span = PAGE_SIZE};
     if (!(state->efer & EFER_LMA))
         linear = (uint32_t)linear;
     if (!(state->cr0 & CR0_PG)) {
@@ -74,6 +74,7 @@ bool walk_tables(const struct cpu_state *state, struct memory *memory, uint64_t 
         uint64_t index = linear >> level->shift & ((1u << level->bits) - 1), entry = 0;
         uint64_t address = table + index * scheme.entry_size;
         memory_read(memory, address, &entry, scheme.entry_size);
+        walk->span = 1ull << level->shift;
         walk->step[walk->steps++] = (struct walk_step){level->table, address, entry};
         if (!(entry & ENTRY_PRESENT))
             return false;

@@ -20,6 +20,7 @@ struct walk {
     bool mapped;
     uint64_t physical;
     uint64_t page_size;
+    uint64_t span; /* bytes that the last entry looked at stands for, mapped or not */
 };
 
 /* False where nothing is mapped; the steps tell why. Machine lock held, vCPU stopped. */

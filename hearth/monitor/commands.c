@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "core/log.h"
 #include "monitor/expression.h"
 #include "options/options.h"
 
@@ -185,6 +186,20 @@ static void command_system_powerdown(struct call *call)
     machine_powerdown(call->machine);
 }
 
+/* The items of -d; none ends logging. */
+static void command_log(struct call *call)
+{
+    char items[256];
+    unsigned mask = 0;
+    const char *bad;
+    if (!argument_word(call, "items", items, sizeof(items)))
+        return;
+    if (strcmp(items, "none") && !log_parse(items, &mask, &bad))
+        call_error(call, "no log item '%s'; `hearth -d help` lists them", bad);
+    else
+        log_mask = mask;
+}
+
 static void command_nmi(struct call *call)
 {
     const struct engine_ops *engine = machine_engine(call->machine);
@@ -270,6 +285,12 @@ static void info_version(struct call *call)
     options_version(call->out);
 }
 
+static void info_kvm(struct call *call)
+{
+    fprintf(call->out, "kvm support: %s\n",
+            machine_engine(call->machine) == &engine_kvm ? "enabled" : "disabled (the software CPU runs it)");
+}
+
 static void info_name(struct call *call)
 {
     if (machine_config(call->machine)->name)
@@ -313,6 +334,7 @@ const struct command commands[] = {
     {"?", "[COMMAND]", "same as help", command_help},
     {"i", "/FMT PORT", "read a port; FMT is b, w or l", command_i},
     {"info", "[WHAT]", "show what there is to know; `help info` lists it", command_info},
+    {"log", "ITEM,...|none", "log these from now on, as -d", command_log},
     {"memsave", "ADDRESS SIZE FILE", "write virtual memory to a file", command_memsave},
     {"nmi", "", "a non-maskable interrupt for every CPU", command_nmi},
     {"o", "/FMT PORT VALUE", "write a port; FMT is b, w or l", command_o},
@@ -344,12 +366,15 @@ const struct command info_commands[] = {
     {"balloon", "", "how much memory the guest keeps, and what it says of it", info_balloon},
     {"cpus", "", "each CPU's instruction pointer, state and host thread", info_cpus},
     {"history", "", "the commands typed before", info_history},
+    {"kvm", "", "does KVM run the guest", info_kvm},
+    {"mem", "", "what the page tables map, as ranges with rights", info_mem},
     {"mtree", "", "memory, MMIO and port maps", info_mtree},
     {"name", "", "the guest's name (-name)", info_name},
     {"pci", "", "the PCI functions and where they are mapped", info_pci},
     {"pic", "", "the interrupt controllers", info_pic},
     {"registers", "", "the current CPU's registers", info_registers},
     {"status", "", "does the guest run", info_status},
+    {"tlb", "", "what the page tables map, page by page", info_tlb},
     {"version", "", "hearth's version", info_version},
 };
 const unsigned info_commands_count = sizeof(info_commands) / sizeof(info_commands[0]);

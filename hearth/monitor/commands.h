@@ -61,6 +61,10 @@ void info_registers(struct call *call);
 void info_cpus(struct call *call);
 void info_mtree(struct call *call);
 
+/* tables.c */
+void info_mem(struct call *call);
+void info_tlb(struct call *call);
+
 /* screen.c */
 void command_screendump(struct call *call);
 void command_screentext(struct call *call);

@@ -64,6 +64,10 @@ def memory_is_examined():
         expect(open(path, "rb").read()[:4] == b"\x7fELF", "memsave")
         expect(monitor.run("print 2+3*4") == "14", "print")
         expect("gpa: 0x30000" in monitor.run("gva2gpa 0x30000"), "gva2gpa")
+        ranges = monitor.run("info mem").splitlines()
+        expect(ranges[0].startswith("00000000-") and ranges[0].endswith(" urw"), ranges)
+        pages = monitor.run("info tlb").splitlines()
+        expect(len(pages) > 8000 and re.match(r"00030000: 0000000000030000 ---DA--UW", pages[48]), pages[48])
 
 
 def state_is_shown():
