@@ -23,6 +23,7 @@
 
 struct engine;
 struct vcpu;
+struct settings; /* core/settings.h */
 
 /* What an engine runs against. Owned by the machine, outlives the engine. */
 struct engine_machine {
@@ -31,7 +32,8 @@ struct engine_machine {
     struct bus *mmio;
     struct clock *clock; /* the time stamp counter and the in-kernel timers follow it */
     unsigned cpus;
-    struct topology topology; /* holds that many CPUs and perhaps more */
+    struct topology topology; /* holds that many CPUs and perhaps more; zeros: one socket */
+    struct settings *cpu;     /* -cpu; NULL: max */
     bool no_irqchip; /* kernel-irqchip=off: kvm leaves PIC, APICs and PIT to the machine; allows one CPU */
     /* Interrupt acknowledge: the 8259A pair's vector for an INTR that is high. The engine holds the lock. */
     uint8_t (*acknowledge)(void *opaque);

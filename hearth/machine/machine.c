@@ -18,6 +18,7 @@
 #include "core/clock.h"
 #include "core/lock.h"
 #include "core/log.h"
+#include "cpu/models.h"
 #include "machine/attach.h"
 #include "machine/pc.h"
 #include "machine/typist.h"
@@ -466,6 +467,7 @@ static void engine_start(struct machine *machine)
         .clock = machine->clock,
         .cpus = machine->cpus,
         .topology = machine->config->topology,
+        .cpu = machine->config->cpu,
         .no_irqchip = machine->config->no_irqchip,
         .acknowledge = pc_acknowledge,
         .end_of_interrupt = pc_end_of_interrupt,
@@ -476,11 +478,19 @@ static void engine_start(struct machine *machine)
         die("%s", error);
 }
 
+static bool is_help(const char *word)
+{
+    return !strcmp(word, "help") || !strcmp(word, "?");
+}
+
 bool machine_help(const struct machine_config *config)
 {
+    if (is_help(cpu_model_name(config->cpu))) {
+        cpu_models_print(stdout);
+        return true;
+    }
     for (struct settings *at = config->devices; at; at = settings_next(at)) {
-        const char *driver = settings_text(at, "driver", "");
-        if (strcmp(driver, "help") && strcmp(driver, "?"))
+        if (!is_help(settings_text(at, "driver", "")))
             continue;
         drivers_print(stdout);
         return true;

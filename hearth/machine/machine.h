@@ -37,7 +37,7 @@ struct machine_ports {
     struct character_port *debugcon;
 };
 
-/* Answers `-device help` on stdout; false if that was not asked for. Before machine_create(). */
+/* Answers `-device help` and `-cpu help` on stdout; false if that was not asked for. Before machine_create(). */
 bool machine_help(const struct machine_config *config);
 
 /*

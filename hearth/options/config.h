@@ -27,6 +27,7 @@ struct machine_config {
     uint64_t ram_size;        /* bytes, a multiple of 8 KiB */
     unsigned cpus, cpus_most; /* at the start; with those that may be plugged in */
     struct topology topology; /* of cpus_most */
+    struct settings *cpu;     /* -cpu: cpu/models.h reads it */
     enum accelerator accelerator;
     bool no_irqchip; /* -accel kvm,kernel-irqchip=off */
 

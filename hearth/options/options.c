@@ -61,6 +61,9 @@ static const struct option {
     {"smp", "N[,maxcpus=][,...]", parse_cpus,
      "number of CPUs, default 1; ,sockets= ,dies= ,cores= ,threads= arrange\nthem, and up to maxcpus= can be "
      "plugged in later"},
+    {"cpu", "MODEL[,+f][,-f][,...]", parse_cpu,
+     "what processor the guest sees, default qemu64, with features added or\nleft out; `-cpu help` lists "
+     "both; ,enforce refuses what can't be had"},
     {"accel", "auto|kvm|soft", parse_accelerator,
      "what runs the guest's code: the kernel's KVM, the software CPU\n(also called tcg), or KVM if it proves "
      "usable (default);\n"
@@ -188,6 +191,7 @@ void options_parse(struct machine_config *config, int argc, char **argv)
         }
         option->parse(&context);
     }
+    cpu_default(config);
     if (config->append && !config->kernel)
         die("-append only allowed with -kernel option");
     if (config->initrd && !config->kernel)

@@ -1,5 +1,5 @@
 /*
- * -smp: how many CPUs there are and how they are arranged. What is left out follows from the rest as in QEMU since 6.2:
+ * -cpu is kept as typed. -smp: how many CPUs there are and how they are arranged. What is left out follows from the rest as in QEMU since 6.2:
  * cores first, then sockets, then threads.
  */
 #include "options/parse.h"
@@ -125,4 +125,17 @@ void parse_cpus(const struct context *context)
     config->topology = (struct topology){(unsigned)counts.sockets, (unsigned)counts.dies,
                                          (unsigned)counts.cores, (unsigned)counts.threads};
     check_apic_ids(context, &config->topology);
+}
+
+void parse_cpu(const struct context *context)
+{
+    context->config->cpu = value_parse(context, "name");
+}
+
+void cpu_default(struct machine_config *config)
+{
+    if (config->cpu)
+        return;
+    config->cpu = settings_parse("-cpu", "qemu64,check=off", "name");
+    settings_append(&config->values, config->cpu);
 }

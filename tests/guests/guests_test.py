@@ -27,7 +27,7 @@ def passes(command):
 
 
 def on_hearth(image):
-    return lambda: passes([HEARTH, "-accel", ENGINE, "-fda", image, *DEVICES])
+    return lambda: passes([HEARTH, "-accel", ENGINE, "-cpu", "max", "-fda", image, *DEVICES])
 
 
 def on_tcg(image):

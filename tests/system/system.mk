@@ -16,3 +16,9 @@ $(BUILD)/remote-guest.img: tests/system/remote_guest.asm
 	@mkdir -p $(@D)
 	nasm -f bin -Werror -o $@ $<
 	truncate -s 1474560 $@
+
+unit: $(BUILD)/cpuid-guest.img
+$(BUILD)/cpuid-guest.img: tests/system/cpuid_guest.asm
+	@mkdir -p $(@D)
+	nasm -f bin -Werror -o $@ $<
+	truncate -s 1474560 $@

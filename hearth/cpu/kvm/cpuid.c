@@ -1,10 +1,9 @@
 /*
- * What CPUID answers under KVM: what the host's KVM supports, cut down to a plain PC processor.
+ * What CPUID answers under KVM: cpu/cpuid.c with what the host's KVM supports.
  *
- * Left out: nested virtualization, the performance monitor, SGX, processor trace and the leaves above 0Dh and
- * 8000_0008h; of KVM's own features all but its clock, since each other one is state to reset and to save. The
- * topology is one package with a core for each vCPU. The signature's leaves go up to 4000_0010h, where a guest finds
- * the time stamp counter's frequency and need not measure it.
+ * Left out of that: nested virtualization, the performance monitor, SGX, processor trace, AMX (which a process has to ask
+ * the kernel for); of KVM's own features all but its clock, since each other one is state to reset and to save. The
+ * signature's leaves go up to 4000_0010h, where a guest finds the time stamp counter's frequency and need not measure it.
  *
  * Source: Intel SDM vol. 2A, CPUID; AMD APM vol. 3, appendix E; the kernel's Documentation/virt/kvm/x86/cpuid.rst.
  */
@@ -19,57 +18,32 @@
 
 enum {
     ENTRIES_MOST = 256,
-    ENTRIES_OURS = 6,
 
     LEAF_FEATURES = 1,
-    LEAF_CACHES = 4,
-    LEAF_EXTENDED_FEATURES = 7,
-    LEAF_PERFORMANCE_MONITOR = 0xa,
-    LEAF_TOPOLOGY = 0xb,
-    LEAF_HIGHEST = 0xd,
-
-    /* leaf 1, ECX */
-    FEATURE_VMX = 1 << 5,
-    FEATURE_SMX = 1 << 6,
-    FEATURE_PDCM = 1 << 15,
-    FEATURE_X2APIC = 1 << 21,
-    FEATURE_TSC_DEADLINE = 1 << 24,
-    FEATURE_HYPERVISOR = 1 << 31,
-    /* leaf 1, EDX */
-    FEATURE_APIC = 1 << 9,
-    FEATURE_HTT = 1 << 28,
-    /* leaf 7, EBX and ECX */
-    FEATURE_SGX = 1 << 2,
-    FEATURE_PROCESSOR_TRACE = 1 << 25,
-    FEATURE_SGX_LC = 1 << 30,
-    /* leaf 8000_0001h, ECX */
-    FEATURE_CMP_LEGACY = 1 << 1,
-    FEATURE_SVM = 1 << 2,
-    FEATURE_PERFCTR = 1 << 23,
-    FEATURE_TOPOLOGY_EXTENSIONS = 1 << 22,
-    /* leaf 8000_0001h, EDX */
-    FEATURE_LONG_MODE = 1 << 29,
-    /* leaf Bh, ECX bits 8 to 15 */
-    LEVEL_THREAD = 1 << 8,
-    LEVEL_CORE = 2 << 8,
-};
-
-enum cpuid_ranges {
+    LEAF_XSAVE = 0xd,
+    LEAF_DIES = 0x1f,
     LEAF_KVM_SIGNATURE = 0x40000000,
     LEAF_KVM_FEATURES = 0x40000001,
     LEAF_KVM_TIMING = 0x40000010,
     APIC_BUS_KHZ = 1000000, /* KVM's local APIC timer counts nanoseconds */
+    SUBLEAVES_MOST = 64,
 };
-#define LEAF_EXTENDED_HIGHEST 0x80000008u
-#define LEAF_EXTENDED         0x80000000u
-#define LEAF_EXTENDED_TYPE    0x80000001u
-#define LEAF_BRAND            0x80000002u
-#define LEAF_BRAND_LAST       0x80000004u
+#define LEAF_EXTENDED       0x80000000u
+#define LEAF_EXTENDED_TYPE  0x80000001u
+#define LEAF_BRAND          0x80000002u
+#define LEAF_EXTENDED_SIZES 0x80000008u
 
 enum {
     KVM_FEATURES_KEPT = 1 << KVM_FEATURE_CLOCKSOURCE | 1 << KVM_FEATURE_NOP_IO_DELAY |
                         1 << KVM_FEATURE_CLOCKSOURCE2 | 1 << KVM_FEATURE_CLOCKSOURCE_STABLE_BIT
 };
+
+/* What KVM can do and hearth does not offer. */
+#define NOT_OFFERED                                                                                          \
+    "vmx smx pdcm monitor sgx sgxlc intel-pt arch-lbr amx-bf16 amx-int8 amx-tile xfd svm npt lbrv svm-lock " \
+    "nrip-save tsc-scale vmcb-clean flushbyasid decodeassists pause-filter pfthreshold avic "                \
+    "v-vmsave-vmload vgif svme-addr-chk perfctr-core perfctr-nb ibs lwp"
+#define NEEDS_THE_KERNELS_APIC "apic x2apic tsc-deadline"
 
 struct kvm_cpuid2 *cpuid_read(int kvm, char *error, size_t error_size)
 {
@@ -82,130 +56,163 @@ struct kvm_cpuid2 *cpuid_read(int kvm, char *error, size_t error_size)
     return NULL;
 }
 
-bool cpuid_has_long_mode(const struct kvm_cpuid2 *supported)
+/* ---- what the host can do */
+
+static const struct kvm_cpuid_entry2 *entry_find(const struct kvm_cpuid2 *supported, uint32_t leaf,
+                                                 uint32_t sub)
 {
+    static const struct kvm_cpuid_entry2 none;
     for (unsigned i = 0; i < supported->nent; i++)
-        if (supported->entries[i].function == LEAF_EXTENDED_TYPE)
-            return supported->entries[i].edx & FEATURE_LONG_MODE;
-    return false;
+        if (supported->entries[i].function == leaf && supported->entries[i].index == sub)
+            return &supported->entries[i];
+    return &none;
 }
 
-static bool wanted(uint32_t function)
+/* KVM leaves the processor's name out, and who it is. */
+static void identity_read(struct cpu_identity *identity)
 {
-    if (function == LEAF_TOPOLOGY || function == LEAF_KVM_TIMING ||
-        (function >= LEAF_BRAND && function <= LEAF_BRAND_LAST))
-        return false; /* written by us */
-    if (function < LEAF_KVM_SIGNATURE)
-        return function <= LEAF_HIGHEST;
-    if (function < LEAF_EXTENDED)
-        return function <= LEAF_KVM_FEATURES;
-    return function <= LEAF_EXTENDED_HIGHEST;
+    uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0, brand[3][4] = {{0}};
+    __get_cpuid(0, &eax, &ebx, &ecx, &edx);
+    memcpy(identity->vendor, &ebx, sizeof(ebx));
+    memcpy(identity->vendor + 4, &edx, sizeof(edx));
+    memcpy(identity->vendor + 8, &ecx, sizeof(ecx));
+    __get_cpuid(LEAF_FEATURES, &eax, &ebx, &ecx, &edx);
+    identity->family = eax >> 8 & 0xf;
+    identity->model = (eax >> 4 & 0xf) | (eax >> 12 & 0xf0);
+    identity->stepping = eax & 0xf;
+    if (identity->family == 0xf)
+        identity->family += eax >> 20 & 0xff;
+    for (uint32_t i = 0; i < 3; i++)
+        __get_cpuid(LEAF_BRAND + i, &brand[i][0], &brand[i][1], &brand[i][2], &brand[i][3]);
+    memcpy(identity->brand, brand, sizeof(brand));
 }
 
-static uint32_t at_most(uint32_t value, uint32_t most)
+static void features_read(struct features *features, const struct kvm_cpuid2 *supported)
 {
-    return value < most ? value : most;
+    uint32_t *word = features->word;
+    word[WORD_1_EDX] = entry_find(supported, 1, 0)->edx;
+    word[WORD_1_ECX] = entry_find(supported, 1, 0)->ecx;
+    word[WORD_6_EAX] = entry_find(supported, 6, 0)->eax;
+    word[WORD_7_EBX] = entry_find(supported, 7, 0)->ebx;
+    word[WORD_7_ECX] = entry_find(supported, 7, 0)->ecx;
+    word[WORD_7_EDX] = entry_find(supported, 7, 0)->edx;
+    word[WORD_7_1_EAX] = entry_find(supported, 7, 1)->eax;
+    word[WORD_D_1_EAX] = entry_find(supported, LEAF_XSAVE, 1)->eax;
+    word[WORD_8000_0001_EDX] = entry_find(supported, LEAF_EXTENDED_TYPE, 0)->edx;
+    word[WORD_8000_0001_ECX] = entry_find(supported, LEAF_EXTENDED_TYPE, 0)->ecx;
+    word[WORD_8000_0007_EDX] = entry_find(supported, 0x80000007, 0)->edx;
+    word[WORD_8000_0008_EBX] = entry_find(supported, LEAF_EXTENDED_SIZES, 0)->ebx;
 }
 
-static void cut_features(const struct vcpu *vcpu, struct kvm_cpuid_entry2 *entry)
+static void features_cut(struct features *features, const struct engine *engine)
 {
-    unsigned cpus = vcpu->engine->machine.cpus;
+    struct features named = features_named(), cut = {{0}}, chips = {{0}};
+    features_add(&cut, NOT_OFFERED);
+    features_add(&chips, NEEDS_THE_KERNELS_APIC);
+    features_add(features, "apic x2apic");
+    if (kvm_has(engine->kvm, KVM_CAP_TSC_DEADLINE_TIMER))
+        features_add(features, "tsc-deadline");
+    for (unsigned word = 0; word < FEATURE_WORDS; word++)
+        features->word[word] &= named.word[word] & ~cut.word[word];
+    if (!engine->abilities.irqchip)
+        *features = features_without(features, &chips);
+}
 
-    entry->ebx = (entry->ebx & 0xff00) | cpus << 16 | vcpu->index << 24;
-    entry->ecx &= ~(FEATURE_VMX | FEATURE_SMX | FEATURE_PDCM);
-    entry->ecx |= FEATURE_HYPERVISOR;
-    entry->edx &= ~FEATURE_HTT;
-    if (cpus > 1)
-        entry->edx |= FEATURE_HTT;
-    if (!vcpu->engine->abilities.irqchip) {
-        entry->edx &= ~FEATURE_APIC;
-        entry->ecx &= ~(FEATURE_X2APIC | FEATURE_TSC_DEADLINE);
-    } else if (kvm_has(vcpu->engine->kvm, KVM_CAP_TSC_DEADLINE_TIMER)) {
-        entry->ecx |= FEATURE_TSC_DEADLINE;
+static uint32_t four(const char *text)
+{
+    uint32_t value;
+    memcpy(&value, text, sizeof(value));
+    return value;
+}
+
+bool cpuid_choose(struct engine *engine, const struct kvm_cpuid2 *supported, char *error, size_t error_size)
+{
+    const struct engine_machine *machine = &engine->machine;
+    struct cpu_abilities able = {.engine = "this host's KVM"};
+    uint32_t sizes = entry_find(supported, LEAF_EXTENDED_SIZES, 0)->eax;
+    uint32_t kvm_features = entry_find(supported, LEAF_KVM_FEATURES, 0)->eax & KVM_FEATURES_KEPT;
+
+    identity_read(&able.identity);
+    features_read(&able.features, supported);
+    features_cut(&able.features, engine);
+    if (engine->abilities.irqchip)
+        features_add(&able.given, "x2apic tsc-deadline");
+    able.physical_bits = sizes ? sizes & 0xff : 36;
+    able.linear_bits = sizes >> 8 & 0xff;
+    for (unsigned i = 2; i < XSAVE_COMPONENTS_MOST; i++) {
+        const struct kvm_cpuid_entry2 *entry = entry_find(supported, LEAF_XSAVE, i);
+        able.xsave[i].size = entry->eax;
+        able.xsave[i].offset = entry->ebx;
+        able.xsave[i].flags = entry->ecx;
+    }
+    able.own[0] =
+        (struct cpuid_leaf){LEAF_KVM_SIGNATURE, LEAF_KVM_TIMING, four("KVMK"), four("VMKV"), four("M\0\0")};
+    able.own[1] = (struct cpuid_leaf){LEAF_KVM_FEATURES, kvm_features, 0, 0, 0};
+    able.own[2] = (struct cpuid_leaf){LEAF_KVM_TIMING, 0, APIC_BUS_KHZ, 0, 0}; /* EAX: by vCPU */
+    if (!cpuid_set_up(&engine->cpuid, machine->cpu, &machine->topology, machine->cpus, &able, error,
+                      error_size))
+        return false;
+    engine->abilities.long_mode = features_have(&engine->cpuid.model.features, "lm");
+    return true;
+}
+
+/* ---- for a vCPU */
+
+static void add(struct kvm_cpuid2 *to, const struct vcpu *vcpu, uint32_t leaf, uint32_t sub)
+{
+    struct cpuid_leaf answer = cpuid_answer(&vcpu->engine->cpuid, vcpu->index, leaf, sub);
+    if (to->nent == ENTRIES_MOST)
+        return;
+    to->entries[to->nent++] = (struct kvm_cpuid_entry2){
+        .function = leaf,
+        .index = sub,
+        .flags = cpuid_has_subleaves(leaf) ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
+        .eax = answer.eax,
+        .ebx = answer.ebx,
+        .ecx = answer.ecx,
+        .edx = answer.edx,
+    };
+}
+
+/* Sub-leaves go up to the first empty one (which of the topology's is told too), those of XSAVE by XCR0's bits. */
+static void add_subleaves(struct kvm_cpuid2 *to, const struct vcpu *vcpu, uint32_t leaf)
+{
+    for (uint32_t sub = 0; sub < SUBLEAVES_MOST; sub++) {
+        add(to, vcpu, leaf, sub);
+        struct kvm_cpuid_entry2 *last = &to->entries[to->nent - 1];
+        bool empty = !last->eax && !last->ebx;
+        if (empty && leaf == LEAF_XSAVE && sub > 1)
+            to->nent--;
+        if (empty && leaf != LEAF_XSAVE)
+            break;
     }
 }
 
-static void cut(const struct vcpu *vcpu, struct kvm_cpuid_entry2 *entry)
+static void add_range(struct kvm_cpuid2 *to, const struct vcpu *vcpu, uint32_t first, uint32_t last)
 {
-    unsigned cpus = vcpu->engine->machine.cpus;
-
-    switch (entry->function) {
-    case 0: entry->eax = at_most(entry->eax, LEAF_HIGHEST); break;
-    case LEAF_FEATURES: cut_features(vcpu, entry); break;
-    case LEAF_CACHES: entry->eax = (entry->eax & 0x3fff) | (cpus - 1) << 26; break;
-    case LEAF_EXTENDED_FEATURES:
-        if (entry->index == 0) {
-            entry->ebx &= ~(FEATURE_SGX | FEATURE_PROCESSOR_TRACE);
-            entry->ecx &= ~FEATURE_SGX_LC;
-        }
-        break;
-    case LEAF_PERFORMANCE_MONITOR: entry->eax = entry->ebx = entry->ecx = entry->edx = 0; break;
-    case LEAF_KVM_SIGNATURE: entry->eax = LEAF_KVM_TIMING; break;
-    case LEAF_KVM_FEATURES: entry->eax &= KVM_FEATURES_KEPT; break;
-    case LEAF_EXTENDED: entry->eax = at_most(entry->eax, LEAF_EXTENDED_HIGHEST); break;
-    case LEAF_EXTENDED_TYPE:
-        entry->ecx &= ~(FEATURE_SVM | FEATURE_PERFCTR | FEATURE_TOPOLOGY_EXTENSIONS);
-        if (cpus == 1)
-            entry->ecx &= ~FEATURE_CMP_LEGACY;
-        break;
-    case LEAF_EXTENDED_HIGHEST: entry->ecx = cpus - 1; break;
-    }
+    for (uint32_t leaf = first; leaf <= last; leaf++)
+        if (cpuid_has_subleaves(leaf))
+            add_subleaves(to, vcpu, leaf);
+        else
+            add(to, vcpu, leaf, 0);
 }
 
-static void add(struct kvm_cpuid2 *cpuid, const struct kvm_cpuid_entry2 *entry)
+struct kvm_cpuid2 *cpuid_for_vcpu(const struct vcpu *vcpu)
 {
-    cpuid->entries[cpuid->nent++] = *entry;
-}
-
-/* KVM leaves the name of the processor out. */
-static void add_brand(struct kvm_cpuid2 *cpuid)
-{
-    for (uint32_t leaf = LEAF_BRAND; leaf <= LEAF_BRAND_LAST; leaf++) {
-        struct kvm_cpuid_entry2 entry = {.function = leaf};
-        if (__get_cpuid(leaf, &entry.eax, &entry.ebx, &entry.ecx, &entry.edx))
-            add(cpuid, &entry);
-    }
-}
-
-static void add_topology(const struct vcpu *vcpu, struct kvm_cpuid2 *cpuid)
-{
-    unsigned cpus = vcpu->engine->machine.cpus, bits = 0;
-    while (1u << bits < cpus)
-        bits++;
-
-    struct kvm_cpuid_entry2 entry = {.function = LEAF_TOPOLOGY,
-                                     .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
-                                     .ebx = 1,
-                                     .ecx = LEVEL_THREAD,
-                                     .edx = vcpu->index};
-    add(cpuid, &entry);
-    entry.index = 1;
-    entry.eax = bits;
-    entry.ebx = cpus;
-    entry.ecx = LEVEL_CORE | 1;
-    add(cpuid, &entry);
-}
-
-struct kvm_cpuid2 *cpuid_for_vcpu(const struct vcpu *vcpu, const struct kvm_cpuid2 *supported)
-{
-    struct kvm_cpuid2 *cpuid =
-        allocate(sizeof(*cpuid) + (ENTRIES_MOST + ENTRIES_OURS) * sizeof(cpuid->entries[0]));
+    const struct cpu_model *model = &vcpu->engine->cpuid.model;
+    struct kvm_cpuid2 *cpuid = allocate(sizeof(*cpuid) + ENTRIES_MOST * sizeof(cpuid->entries[0]));
     int khz = kvm_call(vcpu->descriptor, KVM_GET_TSC_KHZ, NULL);
-    struct kvm_cpuid_entry2 timing = {
-        .function = LEAF_KVM_TIMING, .eax = khz > 0 ? (uint32_t)khz : 0, .ebx = APIC_BUS_KHZ};
-    bool topology = false;
 
-    for (unsigned i = 0; i < supported->nent; i++) {
-        struct kvm_cpuid_entry2 entry = supported->entries[i];
-        topology = topology || entry.function == LEAF_TOPOLOGY;
-        if (!wanted(entry.function))
-            continue;
-        cut(vcpu, &entry);
-        add(cpuid, &entry);
+    add_range(cpuid, vcpu, 0, model->level < LEAF_DIES ? model->level : LEAF_DIES);
+    if (model->signature) {
+        add(cpuid, vcpu, LEAF_KVM_SIGNATURE, 0);
+        add(cpuid, vcpu, LEAF_KVM_FEATURES, 0);
+        add(cpuid, vcpu, LEAF_KVM_TIMING, 0);
+        cpuid->entries[cpuid->nent - 1].eax = khz > 0 ? (uint32_t)khz : 0;
     }
-    add(cpuid, &timing);
-    add_brand(cpuid);
-    if (topology && vcpu->engine->abilities.irqchip)
-        add_topology(vcpu, cpuid);
+    if (model->extended_level >= LEAF_EXTENDED)
+        add_range(cpuid, vcpu, LEAF_EXTENDED,
+                  model->extended_level < LEAF_EXTENDED + LEAF_DIES ? model->extended_level
+                                                                    : LEAF_EXTENDED + LEAF_DIES);
     return cpuid;
 }

@@ -44,21 +44,22 @@ static bool vm_create(struct engine *engine, char *error, size_t error_size)
     return true;
 }
 
-static bool set_cpuid(struct vcpu *vcpu, const struct kvm_cpuid2 *supported)
+static bool set_cpuid(struct vcpu *vcpu)
 {
-    struct kvm_cpuid2 *cpuid = cpuid_for_vcpu(vcpu, supported);
+    struct kvm_cpuid2 *cpuid = cpuid_for_vcpu(vcpu);
     bool taken = kvm_call(vcpu->descriptor, KVM_SET_CPUID2, cpuid) == 0;
     free(cpuid);
     return taken;
 }
 
-static bool vcpu_create(struct engine *engine, unsigned index, const struct kvm_cpuid2 *supported)
+static bool vcpu_create(struct engine *engine, unsigned index)
 {
     struct vcpu *vcpu = &engine->vcpus[index];
+    uintptr_t apic_id = topology_apic_id(&engine->cpuid.topology, index);
 
     vcpu->engine = engine;
     vcpu->index = index;
-    vcpu->descriptor = kvm_call(engine->vm, KVM_CREATE_VCPU, (void *)(uintptr_t)index);
+    vcpu->descriptor = kvm_call(engine->vm, KVM_CREATE_VCPU, (void *)apic_id);
     if (vcpu->descriptor < 0)
         return false;
     vcpu->run = mmap(NULL, engine->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->descriptor, 0);
@@ -69,7 +70,7 @@ static bool vcpu_create(struct engine *engine, unsigned index, const struct kvm_
     pthread_mutex_init(&vcpu->sleep_lock, NULL);
     pthread_cond_init(&vcpu->sleep, NULL);
     engine->vcpus_made = index + 1;
-    if (!set_cpuid(vcpu, supported))
+    if (!set_cpuid(vcpu))
         return false;
     power_on_note(vcpu);
     return true;
@@ -79,19 +80,18 @@ static bool vcpus_create(struct engine *engine, char *error, size_t error_size)
 {
     int run_size = kvm_call(engine->kvm, KVM_GET_VCPU_MMAP_SIZE, NULL);
     struct kvm_cpuid2 *supported = cpuid_read(engine->kvm, error, error_size);
-    bool made = run_size > 0;
+    bool made = run_size > 0, chosen = supported && cpuid_choose(engine, supported, error, error_size);
 
-    if (!supported)
+    free(supported);
+    if (!chosen)
         return false;
     engine->run_size = made ? (size_t)run_size : 0;
     engine->vcpus = allocate(engine->machine.cpus * sizeof(*engine->vcpus));
-    engine->abilities.long_mode = cpuid_has_long_mode(supported);
     for (unsigned i = 0; made && i < engine->machine.cpus; i++) {
-        made = vcpu_create(engine, i, supported);
+        made = vcpu_create(engine, i);
         if (!made)
             snprintf(error, error_size, "KVM makes no CPU %u: %s", i, strerror(errno));
     }
-    free(supported);
     return made;
 }
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cpu/cpuid.h"
 #include "cpu/engine.h"
 
 /*
@@ -70,6 +71,7 @@ struct memory_slot {
 struct engine {
     struct engine_machine machine;
     struct engine_abilities abilities;
+    struct cpuid cpuid;
     int kvm, vm;
     size_t run_size;
     struct vcpu *vcpus;
@@ -113,9 +115,10 @@ int slots_update(struct engine *engine);
 
 /* cpuid.c */
 struct kvm_cpuid2 *cpuid_read(int kvm, char *error, size_t error_size);
-bool cpuid_has_long_mode(const struct kvm_cpuid2 *supported);
+/* Decides what all vCPUs shall answer: engine->cpuid. */
+bool cpuid_choose(struct engine *engine, const struct kvm_cpuid2 *supported, char *error, size_t error_size);
 /* What one vCPU shall answer; freed by the caller. */
-struct kvm_cpuid2 *cpuid_for_vcpu(const struct vcpu *vcpu, const struct kvm_cpuid2 *supported);
+struct kvm_cpuid2 *cpuid_for_vcpu(const struct vcpu *vcpu);
 
 /* chips.c: the PIC, IOAPIC and PIT in the kernel, and its clocks. */
 bool chips_create(struct engine *engine, char *error, size_t error_size);

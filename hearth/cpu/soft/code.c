@@ -368,7 +368,7 @@ static bool decode_crossing(struct cpu *cpu, struct block *block, const struct f
     more = second.size < INSTRUCTION_BYTES ? second.size : INSTRUCTION_BYTES;
     fetch_copy(cpu, &second, bytes + size, more);
     block->mode |= MODE_SINGLE;
-    if (!decode_block(block, bytes, size + more)) {
+    if (!decode_block(&cpu->soft->cpuid.model.features, block, bytes, size + more)) {
         fault_because(cpu, "instruction runs over CS's limit 0x%x", cpu->segment[SEG_CS].limit);
         fault_error(cpu, VECTOR_GP, 0);
     }
@@ -395,7 +395,7 @@ static bool block_build(struct cpu *cpu, struct block *block, uint32_t mode)
     if (!fetch.host)
         block->mode |= MODE_SINGLE;
     fetch_copy(cpu, &fetch, cpu->code->bytes, fetch.size);
-    if (!decode_block(block, cpu->code->bytes, fetch.size))
+    if (!decode_block(&cpu->soft->cpuid.model.features, block, cpu->code->bytes, fetch.size))
         keep &= decode_crossing(cpu, block, &fetch);
     block->mode = mode;
     return keep;

@@ -69,8 +69,9 @@ void code_take_posts(struct cpu *cpu);
 
 /*
  * decode.c: fills in ops, count and length of a block whose physical and mode are set, from the bytes up to the end of its page or
- * segment. Answers 0 if the first instruction does not end within them.
+ * segment. `features` are those of the guest's model. Answers 0 if the first instruction does not end within them.
  */
-unsigned decode_block(struct block *block, const uint8_t *bytes, unsigned size);
+unsigned decode_block(const struct features *features, struct block *block, const uint8_t *bytes,
+                      unsigned size);
 
 #endif

@@ -204,6 +204,17 @@ static void instruction_refused(struct decoder *d, op_function *handler)
     d->ends = true;
 }
 
+/* TZCNT and LZCNT are BSF and BSR with a prefix that processors without them take no notice of. */
+static bool has_instruction(struct decoder *d)
+{
+    if (identify_has_instruction(d->features, d->in.meta.isa_set))
+        return true;
+    if (d->in.mnemonic != ZYDIS_MNEMONIC_TZCNT && d->in.mnemonic != ZYDIS_MNEMONIC_LZCNT)
+        return false;
+    d->repeat = 0;
+    return true;
+}
+
 /* One instruction into d->op; false if it does not end within the bytes. */
 static bool decode_one(struct decoder *d, const uint8_t *bytes, unsigned size)
 {
@@ -221,7 +232,7 @@ static bool decode_one(struct decoder *d, const uint8_t *bytes, unsigned size)
     } else {
         d->op->length = d->in.length;
         prefixes_read(d);
-        d->op->run = decode_handler(d);
+        d->op->run = has_instruction(d) ? decode_handler(d) : (d->ends = true, op_undefined);
     }
     d->known = d->known_next;
     return true;
@@ -244,12 +255,14 @@ static void decoder_start(struct decoder *d, const struct block *block)
         ZydisDecoderInit(&d->zydis, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
 }
 
-unsigned decode_block(struct block *block, const uint8_t *bytes, unsigned size)
+unsigned decode_block(const struct features *features, struct block *block, const uint8_t *bytes,
+                      unsigned size)
 {
     struct decoder decoder;
     unsigned most = block->mode & MODE_SINGLE ? 1 : BLOCK_OPERATIONS, at = 0;
 
     decoder_start(&decoder, block);
+    decoder.features = features;
     block->count = 0;
     while (block->count < most && at < size && !decoder.ends) {
         decoder.op = &block->ops[block->count];

@@ -7,6 +7,7 @@
 
 #include <Zydis/Zydis.h>
 
+#include "cpu/features.h"
 #include "cpu/soft/code.h"
 #include "cpu/soft/execute.h"
 
@@ -18,14 +19,15 @@ struct decoder {
     ZydisDecodedInstruction in;
     struct op *op;
     const struct block *block;
-    uint8_t modrm_reg, modrm_rm; /* with the fourth bit out of REX or VEX */
-    bool memory;                 /* the ModRM operand is in memory */
-    bool flat;                   /* ... and needs no checks */
-    bool code64;                 /* 64-bit code */
-    bool rex;                    /* a REX prefix: 4 to 7 are SPL to DIL */
-    bool rex_w;                  /* REX.W or VEX.W; only in 64-bit code */
-    bool size66;                 /* a prefix 66 */
-    bool locked;                 /* LOCK, and it means something */
+    const struct features *features; /* of the guest's model */
+    uint8_t modrm_reg, modrm_rm;     /* with the fourth bit out of REX or VEX */
+    bool memory;                     /* the ModRM operand is in memory */
+    bool flat;                       /* ... and needs no checks */
+    bool code64;                     /* 64-bit code */
+    bool rex;                        /* a REX prefix: 4 to 7 are SPL to DIL */
+    bool rex_w;                      /* REX.W or VEX.W; only in 64-bit code */
+    bool size66;                     /* a prefix 66 */
+    bool locked;                     /* LOCK, and it means something */
     bool stack_flat, ends;
     uint8_t high_reg, high_index, high_base; /* 8 or 0: REX.R, X and B */
     unsigned width;                          /* 1, 2 or 3: of word operands, as an index into tables */
@@ -67,6 +69,9 @@ op_function *decode_extension(struct decoder *d);
  * d->modrm_rm number registers of any kind; decode_immediate() puts imm8 into op->immediate; op->reg is free.
  */
 op_function *sse_decode(struct decoder *d);
+
+/* identify.c: has the guest's model the instructions of this family (a ZydisISASet)? */
+bool identify_has_instruction(const struct features *features, unsigned family);
 
 /* decode-opcodes.c: the handler for d->in; fills in the operands that it wants. */
 op_function *decode_handler(struct decoder *d);

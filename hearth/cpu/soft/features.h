@@ -1,7 +1,7 @@
 /*
  * Which features CPUID tells of: the one place where each bit is switched on, by whoever makes the engine do it. A bit
  * stands in LEAF..._FEATURES exactly if the instruction or mode behind it works.
- * The model is that of QEMU's qemu64: an AMD family 15. Source: AMD64 APM volume 3, appendix E; SDM volume 2, CPUID.
+ * What a guest sees of them depends on its model: cpu/models.h. Source: AMD64 APM volume 3, appendix E; SDM volume 2, CPUID.
  */
 #ifndef SOFT_FEATURES_H
 #define SOFT_FEATURES_H
@@ -63,6 +63,11 @@
     (FEATURE_X2APIC | FEATURE_DEADLINE | FEATURE_HYPERVISOR | FEATURE_CX16 | FEATURE_MOVBE |                 \
      FEATURE_POPCNT | FEATURE_RDRAND | FEATURE_XSAVE | sse_features_1_ecx())
 
+/* Leaf 6, EAX. */
+#define FEATURE_ARAT CPUID_BIT(2) /* the APIC timer runs in HLT too */
+
+#define LEAF6_EAX_FEATURES FEATURE_ARAT
+
 /* Leaf 7, sub-leaf 0, EBX. */
 #define FEATURE_FSGSBASE CPUID_BIT(0)
 #define FEATURE_BMI1     CPUID_BIT(3)
@@ -93,9 +98,8 @@
 #define LEAF80000001_EDX_FEATURES                                                                            \
     (FEATURE_SYSCALL | FEATURE_NX | FEATURE_PDPE1GB | FEATURE_RDTSCP | FEATURE_LM)
 
-/* Leaf 0Dh: the state components that XCR0 may hold, and the bytes of them all. 0: no XSAVE. */
-#define XSAVE_COMPONENTS 3u   /* x87, SSE */
-#define XSAVE_SIZE       576u /* legacy area and header */
+/* Leaf 0Dh: the bytes of all state components that XCR0 may hold. */
+#define XSAVE_SIZE 576u /* legacy area and header */
 
 enum { PHYSICAL_BITS = 40, LINEAR_BITS = 48 };
 

@@ -9,6 +9,7 @@
 #include "cpu/soft/device.h"
 #include "cpu/soft/features.h"
 #include "cpu/soft/lapic.h"
+#include "cpu/soft/soft.h"
 #include "cpu/soft/system.h"
 
 enum msr {
@@ -185,18 +186,19 @@ static bool writable(uint32_t number, uint64_t value)
 
 /* ---- EFER ---- */
 
-static uint64_t efer_supported(void)
+static uint64_t efer_supported(const struct cpu *cpu)
 {
-    return (LEAF80000001_EDX_FEATURES & FEATURE_SYSCALL ? EFER_SCE : 0) |
-           (LEAF80000001_EDX_FEATURES & FEATURE_LM ? EFER_LME | EFER_LMA : 0) |
-           (LEAF80000001_EDX_FEATURES & FEATURE_NX ? EFER_NXE : 0);
+    uint32_t has = cpu->soft->cpuid.model.features.word[WORD_8000_0001_EDX];
+
+    return (has & FEATURE_SYSCALL ? EFER_SCE : 0) | (has & FEATURE_LM ? EFER_LME | EFER_LMA : 0) |
+           (has & FEATURE_NX ? EFER_NXE : 0);
 }
 
 static bool efer_write(struct cpu *cpu, uint64_t value)
 {
     uint64_t changed = cpu->efer ^ value;
 
-    if (value & ~efer_supported())
+    if (value & ~efer_supported(cpu))
         return false;
     if ((changed & EFER_LME) && (cpu->cr0 & CR0_PG))
         return false;

@@ -491,7 +491,7 @@ static struct cpu *cpu_create(struct soft *soft, unsigned index)
     cpu->lapic = lapic_create(&(struct lapic_wiring){
         .clock = soft->machine.clock,
         .tsc_offset = &cpu->tsc_offset,
-        .id = index,
+        .id = topology_apic_id(&soft->cpuid.topology, index),
         .boot = index == 0,
         .opaque = cpu,
         .interrupt = apic_interrupt,
@@ -530,9 +530,18 @@ static bool cpus_create(struct soft *soft)
 static struct engine *soft_create(const struct engine_machine *machine, char *error, size_t error_size)
 {
     struct soft *soft = allocate(sizeof(*soft));
+    struct cpu_abilities able;
 
     soft->machine = *machine;
-    soft->abilities.long_mode = (LEAF80000001_EDX_FEATURES & FEATURE_LM) != 0;
+    identify_abilities(&able);
+    if (!cpuid_set_up(&soft->cpuid, machine->cpu, &machine->topology, machine->cpus, &able, error,
+                      error_size)) {
+        free(soft);
+        return NULL;
+    }
+    if (machine->cpu && !strcmp(cpu_model_name(machine->cpu), "host"))
+        warn("-cpu host: CPU model 'host' requires KVM; on the software CPU it is max");
+    soft->abilities.long_mode = features_have(&soft->cpuid.model.features, "lm");
     soft->abilities.lapic = true;
     soft->parallel = machine->cpus > 1;
     gate_create(&soft->gate);

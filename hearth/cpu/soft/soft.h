@@ -6,12 +6,14 @@
 
 #include <pthread.h>
 
+#include "cpu/cpuid.h"
 #include "cpu/soft/code.h"
 #include "cpu/soft/marks.h"
 
 struct soft {
     struct engine_machine machine;
     struct engine_abilities abilities;
+    struct cpuid cpuid;
     struct memory_listener listener;
     bool parallel; /* several CPUs, each on its own thread */
     struct marks marks;

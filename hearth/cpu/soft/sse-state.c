@@ -15,6 +15,7 @@
  * Source: Intel SDM volume 1, 10.2.3, 10.5, 11.5 (MXCSR), chapter 13 (XSAVE); volume 2; volume 3A, 13.1.
  */
 #include "cpu/soft/features.h"
+#include "cpu/soft/soft.h"
 #include "cpu/soft/sse-host.h"
 #include "cpu/soft/system.h"
 #include "cpu/soft/x87-host.h"
@@ -358,7 +359,7 @@ const struct op *sse_xsetbv(struct cpu *cpu, const struct op *op)
     if (!(cpu->cr4 & CR4_OSXSAVE))
         fault(cpu, VECTOR_UD);
     system_need_ring0(cpu, "XSETBV");
-    if ((uint32_t)cpu->gpr[RCX] != 0 || (value & ~(uint64_t)XSAVE_COMPONENTS) || !(value & XCR0_X87)) {
+    if ((uint32_t)cpu->gpr[RCX] != 0 || (value & ~cpuid_xcr0(&cpu->soft->cpuid)) || !(value & XCR0_X87)) {
         fault_because(cpu, "XSETBV of XCR%u with 0x%llx", (uint32_t)cpu->gpr[RCX], (unsigned long long)value);
         fault_error(cpu, VECTOR_GP, 0);
     }

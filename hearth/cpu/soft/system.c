@@ -223,18 +223,20 @@ enum {
 #define CR3_PCID     0xfffull
 
 /* What CR4 may hold is what CPUID tells of. */
-static uint64_t cr4_supported(void)
+static uint64_t cr4_supported(const struct cpu *cpu)
 {
-    return CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PGE | CR4_PCE |
-           (LEAF1_EDX_FEATURES & FEATURE_PAE ? CR4_PAE : 0) |
-           (LEAF1_EDX_FEATURES & FEATURE_MCE ? CR4_MCE : 0) |
-           (LEAF1_EDX_FEATURES & FEATURE_FXSR ? CR4_OSFXSR : 0) |
-           (LEAF1_EDX_FEATURES & FEATURE_SSE ? CR4_OSXMMEXCPT : 0) |
-           (LEAF1_ECX_FEATURES & FEATURE_PCID ? CR4_PCIDE : 0) |
-           (LEAF1_ECX_FEATURES & FEATURE_XSAVE ? CR4_OSXSAVE : 0) |
-           (LEAF7_EBX_FEATURES & FEATURE_FSGSBASE ? CR4_FSGSBASE : 0) |
-           (LEAF7_EBX_FEATURES & FEATURE_SMEP ? CR4_SMEP : 0) |
-           (LEAF7_EBX_FEATURES & FEATURE_SMAP ? CR4_SMAP : 0);
+    const uint32_t *has = cpu->soft->cpuid.model.features.word;
+
+    return CR4_PCE | (has[WORD_1_EDX] & FEATURE_VME ? CR4_VME | CR4_PVI : 0) |
+           (has[WORD_1_EDX] & FEATURE_TSC ? CR4_TSD : 0) | (has[WORD_1_EDX] & FEATURE_DE ? CR4_DE : 0) |
+           (has[WORD_1_EDX] & FEATURE_PSE ? CR4_PSE : 0) | (has[WORD_1_EDX] & FEATURE_PGE ? CR4_PGE : 0) |
+           (has[WORD_1_EDX] & FEATURE_PAE ? CR4_PAE : 0) | (has[WORD_1_EDX] & FEATURE_MCE ? CR4_MCE : 0) |
+           (has[WORD_1_EDX] & FEATURE_FXSR ? CR4_OSFXSR : 0) |
+           (has[WORD_1_EDX] & FEATURE_SSE ? CR4_OSXMMEXCPT : 0) |
+           (has[WORD_1_ECX] & FEATURE_PCID ? CR4_PCIDE : 0) |
+           (has[WORD_1_ECX] & FEATURE_XSAVE ? CR4_OSXSAVE : 0) |
+           (has[WORD_7_EBX] & FEATURE_FSGSBASE ? CR4_FSGSBASE : 0) |
+           (has[WORD_7_EBX] & FEATURE_SMEP ? CR4_SMEP : 0) | (has[WORD_7_EBX] & FEATURE_SMAP ? CR4_SMAP : 0);
 }
 
 static _Noreturn void no_such_register(struct cpu *cpu, const char *kind, unsigned number)
@@ -333,7 +335,7 @@ static void write_cr3(struct cpu *cpu, uint64_t value)
 
 static void write_cr4(struct cpu *cpu, uint64_t value)
 {
-    uint64_t old = cpu->cr4, unknown = value & ~cr4_supported();
+    uint64_t old = cpu->cr4, unknown = value & ~cr4_supported(cpu);
 
     if (unknown) {
         fault_because(cpu, "MOV CR4: bits 0x%llx are not of this CPU", (unsigned long long)unknown);

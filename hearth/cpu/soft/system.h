@@ -58,6 +58,9 @@ void system_invpcid(struct cpu *cpu, uint64_t type, enum segment_name name, uint
 /* ---- identification, model-specific registers, counters ---- */
 
 void system_cpuid(struct cpu *cpu);
+/* identify.c: what this engine can do, for cpu/cpuid.h. */
+struct cpu_abilities;
+void identify_abilities(struct cpu_abilities *able);
 void system_rdmsr(struct cpu *cpu);
 void system_wrmsr(struct cpu *cpu); /* (*) */
 void msr_reset(struct cpu *cpu);
