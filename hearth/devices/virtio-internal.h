@@ -45,6 +45,7 @@ struct virtio {
     uint8_t interrupt_status;
     uint8_t config_generation;
     uint16_t config_vector;
+    unsigned holds;          /* of virtio_hold() */
     unsigned era;            /* counts resets: chains of an older one are stale */
     uint64_t notify_address; /* where the doorbells are, or PCI_UNMAPPED */
 

@@ -193,7 +193,7 @@ static uint64_t common_get(struct virtio *virtio, unsigned offset)
     case COMMON_DRIVER_FEATURE: return half(virtio->wanted, virtio->driver_feature_select);
     case COMMON_CONFIG_VECTOR: return virtio->config_vector;
     case COMMON_QUEUES: return virtio->setup.queues;
-    case COMMON_STATUS: return virtio->status;
+    case COMMON_STATUS: return virtio->holds ? virtio->status | STATUS_NEEDS_RESET : virtio->status;
     case COMMON_CONFIG_GENERATION: return virtio->config_generation;
     case COMMON_QUEUE_SELECT: return virtio->queue_select;
     default: return selected(virtio) ? queue_get(selected(virtio), offset) : 0;

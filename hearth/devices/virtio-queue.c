@@ -74,7 +74,9 @@ struct memory *virtio_queue_memory(const struct virtio_queue *queue)
 {
     const struct virtio *virtio = queue->virtio;
     bool ready = virtio->status & STATUS_DRIVER_OK || !virtio_has(virtio, VIRTIO_F_VERSION_1);
-    return queue->enabled && ready && !(virtio->status & STATUS_NEEDS_RESET) ? pci_memory(virtio->pci) : NULL;
+    if (!queue->enabled || !ready || virtio->holds || virtio->status & STATUS_NEEDS_RESET)
+        return NULL;
+    return pci_memory(virtio->pci);
 }
 
 void virtio_queue_reset(struct virtio_queue *queue)
@@ -337,6 +339,29 @@ bool virtio_read(const struct virtio_chain *chain, uint64_t offset, void *to, ui
 bool virtio_write(const struct virtio_chain *chain, uint64_t offset, const void *from, uint64_t size)
 {
     return chain_copy(chain, true, offset, (void *)from, size);
+}
+
+bool virtio_gather(const struct virtio_chain *chain, bool writable, uint64_t offset, uint64_t size,
+                   struct scatter *scatter)
+{
+    const struct segment *at = chain->segments + (writable ? chain->readables : 0);
+    uint64_t total = writable ? chain->writable : chain->readable;
+    if (offset > total || size > total - offset)
+        return false;
+    while (size && offset >= at->length)
+        offset -= at++->length;
+    for (; size; at++, offset = 0) {
+        uint64_t length = at->length - offset < size ? at->length - offset : size;
+        if (!scatter_add(scatter, at->address + offset, length))
+            return false;
+        size -= length;
+    }
+    return true;
+}
+
+unsigned virtio_pieces(const struct virtio_chain *chain)
+{
+    return chain->count;
 }
 
 void virtio_discard(const struct virtio_chain *chain)

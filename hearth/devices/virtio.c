@@ -162,6 +162,19 @@ void virtio_status_write(struct virtio *virtio, uint8_t value)
         driver_ready(virtio);
 }
 
+void virtio_hold(struct virtio *virtio)
+{
+    virtio->holds++;
+}
+
+void virtio_release(struct virtio *virtio)
+{
+    if (--virtio->holds)
+        return;
+    for (unsigned i = 0; i < virtio->setup.queues; i++)
+        virtio_notified(virtio, i);
+}
+
 /* ---- configuration space */
 
 uint64_t virtio_config_read(const struct virtio *virtio, uint64_t offset, unsigned size)

@@ -21,6 +21,7 @@
 
 #include "core/clock.h"
 #include "core/doorbell.h"
+#include "core/scatter.h"
 #include "devices/pci.h"
 
 /* Device types (chapter 5). */
@@ -94,6 +95,11 @@ void virtio_destroy(struct virtio *virtio);
 /* The machine's reset, after that of the PCI bus. */
 void virtio_reset(struct virtio *virtio);
 
+/* After a reset the device still has to do with what it began before: until virtio_release() the driver is told that the
+ * reset goes on, and no chain is popped. May be called several times, and counts. */
+void virtio_hold(struct virtio *virtio);
+void virtio_release(struct virtio *virtio);
+
 /* Whether the driver has accepted a feature. */
 bool virtio_has(const struct virtio *virtio, unsigned feature);
 /* DRIVER_OK, and nothing wrong since. */
@@ -125,6 +131,11 @@ uint64_t virtio_writable(const struct virtio_chain *chain);
  * longer there. */
 bool virtio_read(const struct virtio_chain *chain, uint64_t offset, void *to, uint64_t size);
 bool virtio_write(const struct virtio_chain *chain, uint64_t offset, const void *from, uint64_t size);
+/* Adds [offset, offset + size) of the readable part, or of the writable one, to a list for I/O in place. False if it does not
+ * all fit. At most virtio_pieces() and one for each border of the memory map are added. */
+bool virtio_gather(const struct virtio_chain *chain, bool writable, uint64_t offset, uint64_t size,
+                   struct scatter *scatter);
+unsigned virtio_pieces(const struct virtio_chain *chain);
 /* Gives the guest memory of the writable part back to the host. */
 void virtio_discard(const struct virtio_chain *chain);
 
