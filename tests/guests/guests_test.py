@@ -16,6 +16,7 @@ QEMU = shutil.which("qemu-system-x86_64")
 DEVICES = ["-debugcon", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-no-reboot", "-display", "none"]
 # What TCG is known not to do; the guests' first lines tell.
 NOT_FOR_TCG = {"limits", "vme", "traps", "system64"}
+CPUS = {"smp": "4"}
 QEMU_CPU = "qemu64,+smep,+smap,+pdpe1gb"
 LEFT_WITH_ZERO = 1  # isa-debug-exit: value * 2 + 1
 
@@ -26,12 +27,13 @@ def passes(command):
     expect("PASS" in text and done.returncode == LEFT_WITH_ZERO, f"status {done.returncode}: {text}")
 
 
-def on_hearth(image):
-    return lambda: passes([HEARTH, "-accel", ENGINE, "-cpu", "max", "-fda", image, *DEVICES])
+def on_hearth(image, cpus):
+    return lambda: passes([HEARTH, "-accel", ENGINE, "-cpu", "max", "-smp", cpus, "-fda", image, *DEVICES])
 
 
-def on_tcg(image):
-    return lambda: passes([QEMU, "-accel", "tcg", "-cpu", QEMU_CPU, "-drive", f"if=floppy,format=raw,file={image}", "-net", "none",
+# With a thread for each CPU TCG goes on with code that another CPU has rewritten.
+def on_tcg(image, cpus):
+    return lambda: passes([QEMU, "-accel", "tcg,thread=single", "-smp", cpus, "-cpu", QEMU_CPU, "-drive", f"if=floppy,format=raw,file={image}", "-net", "none",
                            "-monitor", "none", "-serial", "none", *DEVICES])
 
 
@@ -40,7 +42,8 @@ cases = []
 for source in sorted(glob(os.path.join(HERE, "*.asm"))):
     name = os.path.splitext(os.path.basename(source))[0]
     image = os.path.join(ROOT, "build", "guests", name + ".img")
-    cases.append((f"{name} on {ENGINE}", on_hearth(image)))
+    cpus = CPUS.get(name, "1")
+    cases.append((f"{name} on {ENGINE}", on_hearth(image, cpus)))
     if QEMU and name not in NOT_FOR_TCG:
-        cases.append((f"{name} on QEMU's TCG", on_tcg(image)))
+        cases.append((f"{name} on QEMU's TCG", on_tcg(image, cpus)))
 main(cases)

@@ -14,12 +14,14 @@ WRONG = "TCG does not do what it tests"
 # tcg_handle_interrupt() when a nested guest writes CR8.
 NOT_IN_THE_LAB = {"limits": WRONG, "vme": WRONG, "traps": WRONG, "system64": WRONG,
                   "long": "QEMU itself ends when a nested guest writes CR8"}
+CPUS = {"smp": 2}
 ARGUMENTS = "-debugcon stdio -device isa-debug-exit,iobase=0xf4,iosize=0x04 -no-reboot -display none"
 
 
 def guest(image):
     name = os.path.splitext(os.path.basename(image))[0]
-    command = (f"/build/hearth -accel kvm -fda /guests/{name}.img {ARGUMENTS} >/tmp/out 2>&1 </dev/null; status=$?\n"
+    command = (f"/build/hearth -accel kvm -smp {CPUS.get(name, 1)} -fda /guests/{name}.img "
+               f"{ARGUMENTS} >/tmp/out 2>&1 </dev/null; status=$?\n"
                "cat /tmp/out; [ $status = 1 ] && grep -q PASS /tmp/out")
     if name in NOT_IN_THE_LAB:
         command = f"echo {NOT_IN_THE_LAB[name]}; exit 77"

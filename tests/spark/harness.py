@@ -256,7 +256,7 @@ class Hearth(Qemu):
 
     program = str(ROOT / "build" / "hearth")
     timeout = 60
-    cpus = 1  # what its software engine has; KVM is not what is tested here
+    cpus = 255  # what its software engine has; KVM is not what is tested here
 
     def open_streams(self):
         try:
