@@ -3,6 +3,7 @@
 #   make            build/hearth build/spark.img build/spark-disk.img build/spark.iso
 #   make unit       the unit test programs, in build/tests
 #   make bench      the benchmarks (tests/bench)
+#   make install    into DESTDIR and PREFIX (/usr/local);  make deb  a Debian package in build/
 #   make format     clang-format over the tree;  make check-format only looks
 
 ifeq ($(origin CC),default)
@@ -62,7 +63,7 @@ $(BUILD)/tests/unit/%.o: tests/unit/%.c
 
 images:
 
-include $(wildcard spark/spark.mk tests/*/*.mk)
+include $(wildcard spark/spark.mk tests/*/*.mk packaging/*.mk)
 -include $(OBJECTS:.o=.d) $(wildcard $(BUILD)/tests/unit/*.d)
 
 FORMATTED = $(shell git ls-files '*.c' '*.h')

@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "display/terminal.h"
 #include "host/character.h"
+#include "host/daemon.h"
 #include "host/loop.h"
 #include "host/terminal.h"
 #include "machine/machine.h"
@@ -298,6 +299,27 @@ static int session_close(struct session *session)
     return status;
 }
 
+static void background_prepare(struct session *session)
+{
+    const struct machine_config *config = &session->config;
+    if (config->daemonize && (config->nographic || config->display == DISPLAY_TERMINAL))
+        die("-daemonize: %s needs a terminal, which a process in the background has not",
+            config->nographic ? "-nographic" : "-display terminal");
+    if (config->daemonize && !daemon_start())
+        die("-daemonize: %s", strerror(errno));
+    if (config->daemonize)
+        session->config.display = DISPLAY_NONE;
+}
+
+/* Everything is set up. */
+static void background_enter(const struct session *session)
+{
+    char error[512];
+    if (session->config.pidfile && !pidfile_create(session->config.pidfile, error, sizeof(error)))
+        die("%s", error);
+    daemon_ready();
+}
+
 int main(int argc, char **argv)
 {
     struct session session = {0};
@@ -309,9 +331,12 @@ int main(int argc, char **argv)
     log_mask = session.config.log_mask;
     if (session.config.log_file && !log_open(session.config.log_file))
         die("-D %s: %s", session.config.log_file, strerror(errno));
+    background_prepare(&session);
     session_open(&session);
+    background_enter(&session);
     loop_run(session.loop);
     int status = session_close(&session);
+    pidfile_remove(session.config.pidfile);
     options_free(&session.config);
     return status;
 }

@@ -58,6 +58,8 @@ struct machine_config {
     struct settings *devices; /* -device, as typed and in order: machine/attach.h makes them */
     struct settings *values;  /* what strings here point into */
 
+    bool daemonize;
+    const char *pidfile;
     bool no_reboot, no_shutdown, start_stopped;
     unsigned log_mask;
     const char *log_file;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/log.h"
-#include "options/parse.h"
+#include "options/table.h"
 
 void refuse(const struct context *context, const char *format, ...)
 {
@@ -50,12 +50,7 @@ static void parse_version(const struct context *context)
     exit(0);
 }
 
-static const struct option {
-    const char *name;
-    const char *argument; /* NULL: takes none */
-    parse_function *parse;
-    const char *help; /* NULL: another name of the row above */
-} options[] = {
+const struct option options[] = {
     {NULL, "Machine", NULL, NULL},
     {"m", "SIZE", parse_memory, "guest RAM, default 128M; suffixes k M G T, without one MiB"},
     {"smp", "N[,maxcpus=][,...]", parse_cpus,
@@ -111,14 +106,18 @@ static const struct option {
     {"s", NULL, parse_gdb_default, "same as -gdb tcp::1234"},
     {"no-reboot", NULL, parse_no_reboot, "end instead of rebooting"},
     {"no-shutdown", NULL, parse_no_shutdown, "stop instead of ending, so that the state can be looked at"},
+    {"daemonize", NULL, parse_daemonize, "go into the background when everything is set up"},
+    {"pidfile", "FILE", parse_pidfile, "write the process id there; removed at the end"},
     {"device", "DRIVER[,id=][,...]", parse_device, "adds a device; `-device help` lists them"},
     {"d", "ITEM,...", parse_log, "log these on stderr; `-d help` lists them"},
     {"D", "FILE", parse_log_file, "log there instead"},
     {"help", NULL, parse_help, "this page"},
     {"h", NULL, parse_help, NULL},
+    {"completion", "bash|zsh|fish|man", parse_completion,
+     "completion for a shell, as in `. <(hearth -completion bash)`; man is\nthis page as roff"},
     {"version", NULL, parse_version, "version, and what was built in"},
 };
-enum { OPTIONS = sizeof(options) / sizeof(options[0]) };
+const size_t options_count = sizeof(options) / sizeof(options[0]);
 
 /* A line for each option; continuation lines of its help are indented to the same column. */
 static void option_print(FILE *out, const struct option *option)
@@ -140,7 +139,7 @@ void options_help(FILE *out, const char *program)
 {
     options_version(out);
     fprintf(out, "usage: %s [options] [disk image]\n", program);
-    for (size_t i = 0; i < OPTIONS; i++) {
+    for (size_t i = 0; i < options_count; i++) {
         if (!options[i].name)
             fprintf(out, "\n%s:\n", options[i].argument);
         else if (options[i].help)
@@ -152,7 +151,7 @@ void options_help(FILE *out, const char *program)
 
 static const struct option *option_find(const char *name)
 {
-    for (size_t i = 0; i < OPTIONS; i++)
+    for (size_t i = 0; i < options_count; i++)
         if (options[i].name && !strcmp(options[i].name, name))
             return &options[i];
     return NULL;

@@ -109,6 +109,16 @@ void parse_nodefaults(const struct context *context)
     (void)context; /* hearth adds no device that was not asked for */
 }
 
+void parse_daemonize(const struct context *context)
+{
+    context->config->daemonize = true;
+}
+
+void parse_pidfile(const struct context *context)
+{
+    context->config->pidfile = context->value;
+}
+
 void parse_no_reboot(const struct context *context)
 {
     context->config->no_reboot = true;

@@ -33,6 +33,7 @@ parse_function parse_fd, parse_hd, parse_cdrom, parse_boot, parse_bios, parse_ke
     parse_append;
 parse_function parse_display, parse_nographic, parse_vga, parse_serial, parse_monitor, parse_qmp, parse_gdb,
     parse_gdb_default, parse_debugcon, parse_global;
+parse_function parse_daemonize, parse_pidfile, parse_completion;
 parse_function parse_device;
 
 #endif

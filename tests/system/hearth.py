@@ -1,5 +1,6 @@
 """Drives hearth for the system tests: starts it in a folder of its own, talks to its monitor, reads its serial line.
 Standard library only."""
+import atexit
 import os
 import re
 import select
@@ -24,8 +25,16 @@ class Failure(Exception):
     pass
 
 
+IMAGES = tempfile.mkdtemp(prefix="hearth-images-")
+atexit.register(shutil.rmtree, IMAGES, ignore_errors=True)
+
+
 def image(name):
-    return os.path.join(ROOT, "build", name)
+    """A copy of a built image for this process alone: whoever opens one for writing locks others out."""
+    path = os.path.join(IMAGES, name)
+    if not os.path.exists(path):
+        shutil.copy(os.path.join(ROOT, "build", name), path)
+    return path
 
 
 def expect(condition, message):
