@@ -22,6 +22,12 @@ struct memory {
     size_t count;
     uint64_t generation;
     struct memory_listener listener;
+    struct {
+        const uint8_t *host; /* NULL: there is no log */
+        uint64_t size;
+        uint64_t *pages; /* a bit each */
+        bool known;      /* the engine tells */
+    } log;
 };
 
 struct memory *memory_create(uint64_t ram_size)
@@ -42,6 +48,7 @@ struct memory *memory_create(uint64_t ram_size)
 
 void memory_destroy(struct memory *memory)
 {
+    free(memory->log.pages);
     munmap(memory->ram, memory->ram_size);
     free(memory);
 }
@@ -207,8 +214,7 @@ bool memory_write(struct memory *memory, uint64_t address, const void *from, uin
             length = size;
         if (host && writable) {
             memcpy(host, next, length);
-            if (memory->listener.written)
-                memory->listener.written(memory->listener.opaque, address, length);
+            memory_tell_written(memory, address, length);
         } else {
             whole = false;
         }
@@ -264,6 +270,14 @@ static uint8_t *writable_at(const struct memory *memory, uint64_t address, uint6
 
 void memory_tell_written(struct memory *memory, uint64_t address, uint64_t size)
 {
+    uint64_t length;
+    bool writable;
+    for (uint64_t at = 0; memory->log.host && at < size; at += length) {
+        const uint8_t *host = memory_at(memory, address + at, &length, &writable);
+        if (!host)
+            break;
+        memory_log_mark(memory, host, length < size - at ? length : size - at);
+    }
     if (memory->listener.written)
         memory->listener.written(memory->listener.opaque, address, size);
 }
@@ -345,4 +359,58 @@ void memory_discard(struct memory *memory, uint64_t address, uint64_t size)
 void memory_listen(struct memory *memory, const struct memory_listener *listener)
 {
     memory->listener = listener ? *listener : (struct memory_listener){0};
+}
+
+/* ---- the log of writes */
+
+bool memory_log_wants(const struct memory *memory, const uint8_t *host, uint64_t size)
+{
+    return memory->log.host && host < memory->log.host + memory->log.size && host + size > memory->log.host;
+}
+
+void memory_log_mark(struct memory *memory, const uint8_t *host, uint64_t size)
+{
+    if (!size || !memory_log_wants(memory, host, size))
+        return;
+    const uint8_t *start = memory->log.host, *end = start + memory->log.size;
+    uint64_t first = host > start ? (uint64_t)(host - start) : 0;
+    uint64_t last = (uint64_t)((host + size < end ? host + size : end) - start) - 1;
+    for (uint64_t page = first / PAGE_SIZE; page <= last / PAGE_SIZE; page++)
+        memory->log.pages[page / 64] |= 1ull << page % 64;
+}
+
+static bool log_tell(struct memory *memory)
+{
+    return memory->listener.log_changed && memory->listener.log_changed(memory->listener.opaque);
+}
+
+bool memory_log_take(struct memory *memory, const uint8_t *host, uint64_t size, uint64_t *pages)
+{
+    uint64_t words = (size / PAGE_SIZE + 63) / 64;
+    if (!memory->log.host) {
+        memory->log.host = host;
+        memory->log.size = size;
+        memory->log.pages = allocate(words * sizeof(*pages));
+        memory->log.known = log_tell(memory);
+        return false;
+    }
+    assert(memory->log.host == host && memory->log.size == size);
+    if (!memory->log.known)
+        return false;
+    memory->listener.log_collect(memory->listener.opaque);
+    for (uint64_t i = 0; i < words; i++) {
+        pages[i] |= memory->log.pages[i];
+        memory->log.pages[i] = 0;
+    }
+    return true;
+}
+
+void memory_log_stop(struct memory *memory, const uint8_t *host)
+{
+    if (memory->log.host != host)
+        return;
+    memory->log.host = NULL;
+    log_tell(memory);
+    free(memory->log.pages);
+    memory->log.pages = NULL;
 }

@@ -78,6 +78,18 @@ void memory_tell_written(struct memory *memory, uint64_t address, uint64_t size)
 /* Gives the whole pages of RAM in a range back to the host: they read as zeros afterwards. What is no RAM stays as it is. */
 void memory_discard(struct memory *memory, uint64_t address, uint64_t size);
 
+/*
+ * Which pages have been written to: for one region of host memory that is mapped somewhere (a frame buffer) and is looked
+ * at again and again. The first call starts the log. Sets the bit of each page that was written to since the last call,
+ * by guest or device; what the owner itself writes is not in it. False if nothing is known: any page may have been.
+ */
+bool memory_log_take(struct memory *memory, const uint8_t *host, uint64_t size, uint64_t *pages);
+/* No log of this region is harmless. */
+void memory_log_stop(struct memory *memory, const uint8_t *host);
+/* For the engine: does the log want to know about these bytes, and they have been, or may have been, written to. */
+bool memory_log_wants(const struct memory *memory, const uint8_t *host, uint64_t size);
+void memory_log_mark(struct memory *memory, const uint8_t *host, uint64_t size);
+
 struct memory_listener {
     void *opaque;
     void (*map_changing)(
@@ -85,6 +97,10 @@ struct memory_listener {
     void (*map_changed)(void *opaque, uint64_t base, uint64_t size); /* may be NULL */
     void (*written)(void *opaque, uint64_t base,
                     uint64_t size); /* after memory_write(): the code cache; may be NULL */
+    /* The log starts or stops; false if the engine cannot tell what guests write. NULL: it cannot. */
+    bool (*log_changed)(void *opaque);
+    /* Marks what was written to since the last call. */
+    void (*log_collect)(void *opaque);
 };
 /* One listener, the engine. It outlives the memory or is replaced by NULL. */
 void memory_listen(struct memory *memory, const struct memory_listener *listener);

@@ -80,8 +80,10 @@ static void enable(struct vga *vga, uint16_t value)
     vga->dispi[DISPI_VIRT_WIDTH] = 0; /* fit() makes it as wide as the screen */
     fit(vga);
     /* Zeroes without touching 16 MiB: the host gives fresh pages when they are used. */
-    if (!(value & DISPI_NOCLEARMEM))
-        madvise(vga->picture, VGA_MEMORY_SIZE, MADV_DONTNEED);
+    if (value & DISPI_NOCLEARMEM)
+        return;
+    madvise(vga->picture, VGA_MEMORY_SIZE, MADV_DONTNEED);
+    vga_touched(vga, 0, VGA_MEMORY_SIZE);
 }
 
 static void set_bank(struct vga *vga, uint16_t value)

@@ -135,6 +135,8 @@ static void planes_write(struct vga *vga, uint64_t offset, uint8_t value)
     for (unsigned plane = 0; plane < PLANES; plane++)
         if (planes >> plane & 1)
             *plane_byte(vga, offset, plane) = plane_value(vga, value, plane);
+    if (vga_dispi_enabled(vga))
+        vga_touched(vga, (uint64_t)(plane_byte(vga, offset, 0) - vga->picture), PLANES);
 }
 
 /* ---- mapping it */
@@ -270,9 +272,12 @@ void vga_window_write(void *opaque, uint64_t offset, unsigned size, uint64_t val
     (void)size;
     if (!window_offset(vga, &offset))
         return;
-    if (is_linear(vga))
-        bank_start(vga)[offset % BANK_SIZE] = (uint8_t)value;
-    else
+    if (is_linear(vga)) {
+        uint8_t *byte = &bank_start(vga)[offset % BANK_SIZE];
+        *byte = (uint8_t)value;
+        vga_touched(vga, (uint64_t)(byte - vga->picture), 1);
+    } else {
         planes_write(vga, offset, (uint8_t)value);
+    }
     window_accessed(vga);
 }

@@ -144,6 +144,7 @@ struct vga {
     struct memory *memory;
     struct clock *clock;
     struct display_source display;
+    struct display_view *views; /* those that look now, a list */
 
     /* 16 MiB, by the host page on demand. The four planes lie interleaved: byte offset * 4 + plane. */
     uint8_t *picture;
@@ -203,13 +204,17 @@ unsigned vga_display_lines(const struct vga *vga);   /* scan lines */
 unsigned vga_character_dots(const struct vga *vga);  /* 8 or 9 */
 uint8_t vga_input_status_1(const struct vga *vga);
 
-/* vga-text.c and vga-render.c */
+/* vga-view.c */
+extern const struct display_source vga_display_source;
+/* The device itself has written to picture memory that is shown in a linear mode. */
+void vga_touched(struct vga *vga, uint64_t offset, uint64_t size);
+
+/* vga-text.c */
 bool vga_is_text(const struct vga *vga);
 bool vga_is_blank(const struct vga *vga);
 uint32_t vga_color(const struct vga *vga, unsigned dac_index);         /* 00RRGGBBh */
 unsigned vga_palette_entry(const struct vga *vga, unsigned attribute); /* 0 to 15 -> DAC index */
 uint16_t vga_crtc_address(const struct vga *vga, unsigned counter, unsigned row_scan);
 bool vga_text(void *vga, struct text_screen *screen);
-void vga_render(void *vga, struct surface *surface);
 
 #endif

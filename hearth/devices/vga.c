@@ -1,7 +1,7 @@
 /*
  * The VGA as a whole: creation, reset, its places on the buses and what lies behind the PCI function's BARs. The parts
  * are in vga-registers.c (ports), vga-memory.c (planes and window), vga-dispi.c (Bochs' interface), vga-timing.c (beam),
- * vga-text.c and vga-render.c (the picture). Leaves out: interrupts on vertical retrace (IRQ 2), which no PC BIOS wires.
+ * vga-text.c, vga-render.c and vga-view.c (the picture). Leaves out: interrupts on vertical retrace (IRQ 2), which no PC BIOS wires.
  * Source: IBM PS/2 Hardware Interface Technical Reference, Video Subsystem.
  */
 #include "devices/vga-state.h"
@@ -42,7 +42,8 @@ struct vga *vga_create(struct memory *memory, struct bus *ports, struct bus *mmi
     }
     struct vga *vga = allocate(sizeof(*vga));
     *vga = (struct vga){.memory = memory, .clock = clock, .picture = picture, .copy = copy};
-    vga->display = (struct display_source){vga, vga_text, vga_render};
+    vga->display = vga_display_source;
+    vga->display.device = vga;
     vga_reset(vga);
 
     bus_add(ports, &(struct bus_range){PORT_BASE, PORT_COUNT, "vga", vga, vga_port_read, vga_port_write, 1});
@@ -69,6 +70,7 @@ void vga_reset(struct vga *vga)
     vga_registers_reset(vga);
     vga_dispi_reset(vga);
     madvise(vga->picture, VGA_MEMORY_SIZE, MADV_DONTNEED);
+    vga_touched(vga, 0, VGA_MEMORY_SIZE);
 }
 
 const struct display_source *vga_display(struct vga *vga)

@@ -31,12 +31,36 @@ struct surface {
 void surface_resize(struct surface *surface, unsigned width, unsigned height);
 void surface_free(struct surface *surface);
 
+struct rectangle {
+    unsigned left, top, right, bottom; /* right and bottom are the first ones outside */
+};
+
+/* What is new in a picture since one last looked. */
+enum { CHANGES_MOST = 16 };
+struct changes {
+    bool resized;   /* it has another size: all is new */
+    unsigned count; /* 0: nothing is new */
+    struct rectangle at[CHANGES_MOST];
+};
+
+/* Adds it, joined with another one if there are CHANGES_MOST. */
+void changes_add(struct changes *changes, const struct rectangle *rectangle);
+
+/* The adapter's memory of what somebody has seen, who looks again and again. */
+struct display_view;
+
 struct display_source {
     void *device;
-    /* Fills *screen; false in a graphics mode (then only `render` tells what is shown). */
+    /* Fills *screen; false in a graphics mode (then only a view tells what is shown). */
     bool (*text)(void *device, struct text_screen *screen);
-    /* Draws the whole screen as a monitor would show it, resizing *surface to it. */
-    void (*render)(void *device, struct surface *surface);
+    struct display_view *(*view_open)(void *device);
+    /* Draws what has changed, as a monitor would show it, and lists it; all of it the first time. The picture is the
+     * view's and stays as it is until the next look. */
+    const struct surface *(*view_look)(struct display_view *view, struct changes *changes);
+    void (*view_close)(struct display_view *view);
 };
+
+/* For who looks once: the whole picture, resizing *surface to it. */
+void surface_take(const struct display_source *source, struct surface *surface);
 
 #endif

@@ -36,7 +36,8 @@ struct terminal_display {
     const struct display_source *source;
     const struct input_sink *input;
     struct painter painter;
-    struct surface surface;
+    struct display_view *view; /* while there is a picture */
+    bool picture_painted;      /* and it is on the terminal as the view has it */
     struct terminal_keys keys;
     struct key_press waiting[KEYS_WAITING_MOST]; /* a ring */
     unsigned first, count;
@@ -71,16 +72,40 @@ static void look_at_pace(struct terminal_display *display)
     loop_every(display->loop, every, look, display);
 }
 
-static void draw(struct terminal_display *display)
+static void view_close(struct terminal_display *display)
+{
+    if (display->view)
+        display->source->view_close(display->view);
+    display->view = NULL;
+    display->picture_painted = false;
+}
+
+/* What the terminal should show. False if that is a picture in which nothing is new. */
+static bool wanted_fill(struct terminal_display *display, bool says)
 {
     struct text_screen screen;
+    struct changes changes;
     if (display->source->text(display->source->device, &screen)) {
+        view_close(display);
         painter_text(&display->painter, &screen);
-    } else {
-        display->source->render(display->source->device, &display->surface);
-        painter_picture(&display->painter, &display->surface);
+        return true;
     }
-    if (display->message[0] && milliseconds_now() < display->message_until)
+    if (!display->view)
+        display->view = display->source->view_open(display->source->device);
+    const struct surface *picture = display->source->view_look(display->view, &changes);
+    if (!changes.count && display->picture_painted && !says)
+        return false;
+    painter_picture(&display->painter, picture);
+    display->picture_painted = !says;
+    return true;
+}
+
+static void draw(struct terminal_display *display)
+{
+    bool says = display->message[0] && milliseconds_now() < display->message_until;
+    if (!wanted_fill(display, says))
+        return;
+    if (says)
         painter_line(&display->painter, display->message);
     painter_paint(&display->painter);
     if (!display->painter.count)
@@ -103,6 +128,7 @@ static void resized(void *opaque, unsigned columns, unsigned rows)
     struct terminal_display *display = opaque;
     terminal_enter(display->terminal, ENTER, LEAVE);
     painter_resize(&display->painter, columns, rows);
+    display->picture_painted = false;
     draw(display);
 }
 
@@ -182,6 +208,7 @@ static void focus(void *opaque, bool focused)
         look_at_pace(display);
     } else {
         loop_every(display->loop, 0, look, display);
+        view_close(display);
         terminal_leave(display->terminal);
     }
 }
@@ -236,7 +263,7 @@ void terminal_display_destroy(struct terminal_display *display)
     loop_every(display->loop, 0, send_next, display);
     loop_every(display->loop, 0, settle, display);
     painter_free(&display->painter);
-    surface_free(&display->surface);
+    view_close(display);
     free(display);
 }
 

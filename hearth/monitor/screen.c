@@ -40,7 +40,7 @@ void command_screendump(struct call *call)
     const struct display_source *source = source_get(call);
     if (!source)
         return;
-    source->render(source->device, &surface);
+    surface_take(source, &surface);
     if (!picture_write(&surface, path, format, error, sizeof(error)))
         call_error(call, "%s", error);
     surface_free(&surface);

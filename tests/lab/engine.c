@@ -437,6 +437,37 @@ static void mmio_of_eight_bytes(void **state)
 }
 
 /* Shadowing, as PAM does it: seen at the next instruction, and the guest's RAM keeps its slot. */
+/* The log of the RAM's pages: those that the guest or a device wrote to, each told of once; what a slot that goes away knew
+ * is not lost. */
+static void writes_are_logged(void **state)
+{
+    (void)state;
+    struct setup *setup = setup_create(false, 1);
+    uint8_t *ram = memory_ram(setup->memory);
+    uint64_t pages[RAM / PAGE_SIZE / 64] = {0};
+    const uint64_t shadow = 1ull << WINDOW / PAGE_SIZE % 64, device = 1ull << 0x200000 / PAGE_SIZE % 64;
+
+    start(setup, KVM_PROTECTED, GUEST(window));
+    machine_lock();
+    assert_false(memory_log_take(setup->memory, ram, RAM, pages)); /* starts it */
+    machine_unlock();
+    run_to_done(setup);
+    machine_lock();
+    memory_write(setup->memory, 0x200ffe, "one", 3);
+    assert_true(memory_log_take(setup->memory, ram, RAM, pages));
+    assert_true(pages[WINDOW / PAGE_SIZE / 64] & shadow);
+    assert_int_equal(pages[0x200000 / PAGE_SIZE / 64], device | device << 1);
+    memset(pages, 0, sizeof(pages));
+    assert_true(memory_log_take(setup->memory, ram, RAM, pages));
+    for (unsigned i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+        assert_int_equal(pages[i], 0);
+    memory_log_stop(setup->memory, ram);
+    for (unsigned i = 0; i < setup->engine->slots; i++)
+        assert_false(setup->engine->slot[i].logged);
+    machine_unlock();
+    setup_destroy(setup);
+}
+
 static void memory_is_remapped_under_the_guest(void **state)
 {
     (void)state;
@@ -1027,6 +1058,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(ports_of_all_sizes_and_strings),
         cmocka_unit_test(mmio_of_all_sizes),
         cmocka_unit_test(mmio_of_eight_bytes),
+        cmocka_unit_test(writes_are_logged),
         cmocka_unit_test(memory_is_remapped_under_the_guest),
         cmocka_unit_test(slots_below_1_mib_come_and_go),
         cmocka_unit_test(kick_ends_a_loop),

@@ -66,6 +66,7 @@ struct memory_slot {
     uint64_t base, size; /* size 0: the slot is free */
     uint8_t *host;
     bool writable;
+    bool logged; /* the kernel keeps a log of the pages that guests write to */
 };
 
 struct engine {

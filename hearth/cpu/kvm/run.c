@@ -9,7 +9,7 @@
  * Without the kernel's interrupt chips HLT is waited for here, and the vector comes from the machine's 8259As when the
  * guest is ready to take it.
  *
- * Left out: coalesced MMIO, ioeventfd, dirty logs.
+ * Left out: coalesced MMIO, ioeventfd.
  * Source: the kernel's Documentation/virt/kvm/api.rst, section 5 (the kvm_run structure), KVM_INTERRUPT, KVM_NMI.
  */
 #include <errno.h>

@@ -6,7 +6,7 @@
  *
  * The map is brought over before the next entry into the guest, once for all that an instruction changed.
  *
- * Source: the kernel's Documentation/virt/kvm/api.rst, KVM_SET_USER_MEMORY_REGION.
+ * Source: the kernel's Documentation/virt/kvm/api.rst, KVM_SET_USER_MEMORY_REGION, KVM_GET_DIRTY_LOG.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static int slot_write(struct engine *engine, unsigned index)
     const struct memory_slot *slot = &engine->slot[index];
     struct kvm_userspace_memory_region region = {
         .slot = index,
-        .flags = slot->writable ? 0 : KVM_MEM_READONLY,
+        .flags = (slot->writable ? 0 : KVM_MEM_READONLY) | (slot->logged ? KVM_MEM_LOG_DIRTY_PAGES : 0),
         .guest_phys_addr = slot->base,
         .memory_size = slot->size,
         .userspace_addr = (uintptr_t)slot->host,
@@ -39,13 +39,13 @@ static unsigned wanted_slots(const struct memory *memory, struct memory_slot *wa
     unsigned count = 0;
 
     for (; ranges; ranges--, range++) {
-        struct memory_slot slot = {range->base, range->size, range->host, range->writable};
+        struct memory_slot slot = {range->base, range->size, range->host, range->writable, false};
         uint64_t end = slot.base + slot.size;
         if (slot.base < LOW_MEMORY_END && end > LOW_MEMORY_END && count < most) {
             slot.size = LOW_MEMORY_END - slot.base;
             wanted[count++] = slot;
             slot = (struct memory_slot){LOW_MEMORY_END, end - LOW_MEMORY_END, slot.host + slot.size,
-                                        slot.writable};
+                                        slot.writable, false};
         }
         if (count < most)
             wanted[count++] = slot;
@@ -72,12 +72,20 @@ static int delete_vanished(struct engine *engine, struct memory_slot *wanted, un
             wanted[at].size = 0;
             continue;
         }
+        /* Its log goes with it. */
+        memory_log_mark(engine->machine.memory, slot->host, slot->size);
         slot->size = 0;
+        slot->logged = false;
         int error = slot_write(engine, index);
         if (error)
             return error;
     }
     return 0;
+}
+
+static bool slot_wants_log(const struct engine *engine, const struct memory_slot *slot)
+{
+    return slot->size && slot->writable && memory_log_wants(engine->machine.memory, slot->host, slot->size);
 }
 
 static int add_new(struct engine *engine, const struct memory_slot *wanted, unsigned count)
@@ -91,6 +99,7 @@ static int add_new(struct engine *engine, const struct memory_slot *wanted, unsi
         if (index == engine->slots)
             return ENOSPC;
         engine->slot[index] = wanted[at];
+        engine->slot[index].logged = slot_wants_log(engine, &wanted[at]);
         int error = slot_write(engine, index);
         if (error) {
             engine->slot[index].size = 0;
@@ -131,9 +140,54 @@ static void map_changed(void *opaque, uint64_t base, uint64_t size)
         vcpu_wake(&engine->vcpus[i]);
 }
 
+/* ---- the log of what guests write: a flag of a slot, which may be changed where it lies */
+
+static bool log_changed(void *opaque)
+{
+    struct engine *engine = opaque;
+    bool works = true;
+    for (unsigned index = 0; index < engine->slots; index++) {
+        struct memory_slot *slot = &engine->slot[index];
+        bool wants = slot_wants_log(engine, slot);
+        if (slot->logged == wants)
+            continue;
+        slot->logged = wants;
+        if (slot_write(engine, index))
+            works = slot->logged = false;
+    }
+    return works;
+}
+
+/* Marks the pages of one slot; all of them if the kernel does not say. */
+static void log_read(struct engine *engine, unsigned index)
+{
+    const struct memory_slot *slot = &engine->slot[index];
+    struct memory *memory = engine->machine.memory;
+    uint64_t pages = slot->size / PAGE_SIZE;
+    uint64_t *bits = allocate((pages + 63) / 64 * sizeof(*bits));
+    struct kvm_dirty_log log = {.slot = index, .dirty_bitmap = bits};
+
+    if (kvm_call(engine->vm, KVM_GET_DIRTY_LOG, &log) < 0)
+        memory_log_mark(memory, slot->host, slot->size);
+    else
+        for (uint64_t page = 0; page < pages; page++)
+            if (bits[page / 64] >> page % 64 & 1)
+                memory_log_mark(memory, slot->host + page * PAGE_SIZE, PAGE_SIZE);
+    free(bits);
+}
+
+static void log_collect(void *opaque)
+{
+    struct engine *engine = opaque;
+    for (unsigned index = 0; index < engine->slots; index++)
+        if (engine->slot[index].logged)
+            log_read(engine, index);
+}
+
 bool slots_create(struct engine *engine, char *error, size_t error_size)
 {
-    struct memory_listener listener = {.opaque = engine, .map_changed = map_changed};
+    struct memory_listener listener = {
+        .opaque = engine, .map_changed = map_changed, .log_changed = log_changed, .log_collect = log_collect};
     int slots = kvm_has(engine->kvm, KVM_CAP_NR_MEMSLOTS);
 
     if (!kvm_has(engine->kvm, KVM_CAP_READONLY_MEM)) {

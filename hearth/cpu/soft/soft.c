@@ -551,7 +551,8 @@ static struct engine *soft_create(const struct engine_machine *machine, char *er
         snprintf(error, error_size, "no memory for the software CPU's decoded code");
         return NULL;
     }
-    soft->listener = (struct memory_listener){soft, map_changing, map_changed, memory_written};
+    soft->listener = (struct memory_listener){
+        .opaque = soft, .map_changing = map_changing, .map_changed = map_changed, .written = memory_written};
     memory_listen(machine->memory, &soft->listener);
     return (struct engine *)soft;
 }
