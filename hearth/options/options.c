@@ -97,6 +97,11 @@ const struct option options[] = {
      "unix:PATH,server, tcp:HOST:PORT,server"},
     {"monitor", "HOST", parse_monitor, "where the monitor listens, as -serial"},
     {"qmp", "HOST", parse_qmp, "where the monitor for programs (JSON) listens, as -serial"},
+    {"chardev", "BACKEND,id=ID[,...]", parse_chardev,
+     "a host end by name, for chardev:ID in place of HOST: stdio[,mux=on],\nsocket,path=,server=on,wait=off "
+     "(or "
+     "host=,port=), file,path=, pty, null"},
+    {"mon", "chardev=ID[,mode=]", parse_mon, "a monitor there; mode=control: one for programs"},
     {"debugcon", "HOST", parse_debugcon, "where the debug port (e9h) goes, as -serial"},
     {"global", "isa-debugcon.iobase=PORT", parse_global, "another debug port; SeaBIOS's is 0x402"},
     {NULL, "Control", NULL, NULL},
@@ -191,6 +196,7 @@ void options_parse(struct machine_config *config, int argc, char **argv)
         option->parse(&context);
     }
     cpu_default(config);
+    characters_resolve(config);
     if (config->append && !config->kernel)
         die("-append only allowed with -kernel option");
     if (config->initrd && !config->kernel)
@@ -200,5 +206,7 @@ void options_parse(struct machine_config *config, int argc, char **argv)
 void options_free(struct machine_config *config)
 {
     settings_free_all(config->devices);
+    settings_free_all(config->chardevs);
+    settings_free_all(config->mons);
     settings_free_all(config->values);
 }

@@ -84,6 +84,20 @@ static void devices_keep_their_settings(void **state)
     options_free(&config);
 }
 
+static void character_devices_are_looked_up_by_name(void **state)
+{
+    (void)state;
+    struct machine_config config;
+    PARSE(config, "-serial", "chardev:console", "-mon", "chardev=console", "-mon", "chardev=q,mode=control",
+          "-chardev", "stdio,id=console,signal=off,mux=on", "-chardev",
+          "socket,id=q,path=/tmp/q.sock,server=on,wait=off");
+    assert_string_equal(config.serial[0], "mon:stdio");
+    assert_string_equal(config.monitor, "mon:stdio");
+    assert_string_equal(config.qmp[0], "unix:/tmp/q.sock,server=on,wait=off");
+    assert_int_equal(config.qmps, 1);
+    options_free(&config);
+}
+
 static void ram_is_rounded_up_to_8_kib(void **state)
 {
     (void)state;
@@ -237,10 +251,15 @@ static void every_option_is_in_the_help(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes_are_read_as_qemu_does),   cmocka_unit_test(the_documents_lines_are_understood),
-        cmocka_unit_test(devices_keep_their_settings),   cmocka_unit_test(ram_is_rounded_up_to_8_kib),
-        cmocka_unit_test(memory_that_makes_no_sense),    cmocka_unit_test(cpus_that_make_no_sense),
-        cmocka_unit_test(missing_counts_are_worked_out), cmocka_unit_test(every_option_is_in_the_help),
+        cmocka_unit_test(character_devices_are_looked_up_by_name),
+        cmocka_unit_test(sizes_are_read_as_qemu_does),
+        cmocka_unit_test(the_documents_lines_are_understood),
+        cmocka_unit_test(devices_keep_their_settings),
+        cmocka_unit_test(ram_is_rounded_up_to_8_kib),
+        cmocka_unit_test(memory_that_makes_no_sense),
+        cmocka_unit_test(cpus_that_make_no_sense),
+        cmocka_unit_test(missing_counts_are_worked_out),
+        cmocka_unit_test(every_option_is_in_the_help),
     };
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);
 }
