@@ -19,6 +19,7 @@
 #include "core/lock.h"
 #include "core/log.h"
 #include "cpu/models.h"
+#include "host/pin.h"
 #include "machine/attach.h"
 #include "machine/pc.h"
 #include "machine/typist.h"
@@ -194,6 +195,17 @@ static void threads_start(struct machine *machine)
     machine_lock();
     wait_standing(machine);
     machine_unlock();
+}
+
+static void threads_pin(struct machine *machine)
+{
+    char text[400];
+    if (!machine->config->vcpu_pin)
+        return;
+    if (!machine_pin(machine, machine->config->vcpu_pin, text, sizeof(text)))
+        die("-vcpu-pin %s: %s", machine->config->vcpu_pin, text);
+    if (text[0])
+        warn("-vcpu-pin %s: %s", machine->config->vcpu_pin, text);
 }
 
 /* ---- run and pause */
@@ -519,6 +531,7 @@ struct machine *machine_create(const struct machine_config *config, const struct
     machine->pc = pc_create(config, &machine->cpu_set, machine->clock, loop);
     engine_start(machine);
     threads_start(machine);
+    threads_pin(machine);
     machine_lock();
     pc_wire(machine->pc, ops, machine->engine, ports, &events);
     machine->typist = typist_create(machine->clock, pc_input(machine->pc));
@@ -583,6 +596,29 @@ struct vcpu *machine_vcpu(const struct machine *machine, unsigned index)
 long machine_vcpu_thread(const struct machine *machine, unsigned index)
 {
     return machine->threads[index].id;
+}
+
+bool machine_pin(struct machine *machine, const char *wanted, char *text, size_t size)
+{
+    int plan[CPUS_MOST];
+    cpu_set_t allowed, affinity;
+    struct host_cpus *host = allocate(sizeof(*host));
+
+    host_cpus_here(&allowed, &affinity);
+    host_cpus_read(host, "/sys", &allowed, &affinity);
+    bool possible = pin_plan(host, wanted, machine->cpus, plan, text, size);
+    free(host);
+    for (unsigned i = 0; possible && i < machine->cpus; i++) {
+        cpu_set_t one;
+        if (plan[i] == PIN_FREE)
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET(plan[i], &one);
+        possible = thread_pin(machine->threads[i].id, &one);
+        if (!possible)
+            snprintf(text, size, "vCPU %u does not go on host CPU %d: %s", i, plan[i], strerror(errno));
+    }
+    return possible;
 }
 
 struct memory *machine_memory(const struct machine *machine)

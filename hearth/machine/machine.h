@@ -107,6 +107,11 @@ struct engine *machine_engine_instance(const struct machine *machine);
 unsigned machine_cpus(const struct machine *machine);
 struct vcpu *machine_vcpu(const struct machine *machine, unsigned index);
 long machine_vcpu_thread(const struct machine *machine, unsigned index); /* the host's thread id */
+/*
+ * Binds vCPUs' threads to host CPUs, as "0=2,1=3" or "auto" says (host/pin.h), and reads back whether they are. False with
+ * one line in `text`; true with one if there is something to be said of it, else it is empty.
+ */
+bool machine_pin(struct machine *machine, const char *wanted, char *text, size_t size);
 struct memory *machine_memory(const struct machine *machine);
 struct bus *machine_port_map(const struct machine *machine);
 struct bus *machine_mmio_map(const struct machine *machine);

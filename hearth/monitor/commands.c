@@ -338,6 +338,7 @@ const struct command commands[] = {
     {"memsave", "ADDRESS SIZE FILE", "write virtual memory to a file", command_memsave},
     {"nmi", "", "a non-maskable interrupt for every CPU", command_nmi},
     {"o", "/FMT PORT VALUE", "write a port; FMT is b, w or l", command_o},
+    {"pin", "auto|N=HOSTCPU,...", "bind the guest's CPUs to host CPUs", command_pin},
     {"pmemsave", "ADDRESS SIZE FILE", "write physical memory to a file", command_pmemsave},
     {"print", "/FMT EXPRESSION", "the value of an expression such as $eip+4; FMT is d, u, x, o or c",
      command_print},
@@ -364,7 +365,7 @@ const unsigned commands_count = sizeof(commands) / sizeof(commands[0]);
 const struct command info_commands[] = {
     {"autopsy", "", "why the guest fell over", info_autopsy},
     {"balloon", "", "how much memory the guest keeps, and what it says of it", info_balloon},
-    {"cpus", "", "each CPU's instruction pointer, state and host thread", info_cpus},
+    {"cpus", "[-v]", "each CPU's instruction pointer, state and host thread; -v: where that runs", info_cpus},
     {"history", "", "the commands typed before", info_history},
     {"kvm", "", "does KVM run the guest", info_kvm},
     {"mem", "", "what the page tables map, as ranges with rights", info_mem},

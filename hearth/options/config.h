@@ -28,6 +28,7 @@ struct machine_config {
     unsigned cpus, cpus_most; /* at the start; with those that may be plugged in */
     struct topology topology; /* of cpus_most */
     struct settings *cpu;     /* -cpu: cpu/models.h reads it */
+    const char *vcpu_pin;     /* -vcpu-pin: host/pin.h reads it; NULL: the scheduler decides */
     enum accelerator accelerator;
     bool no_irqchip; /* -accel kvm,kernel-irqchip=off */
 

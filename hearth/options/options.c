@@ -59,6 +59,8 @@ const struct option options[] = {
     {"cpu", "MODEL[,+f][,-f][,...]", parse_cpu,
      "what processor the guest sees, default qemu64, with features added or\nleft out; `-cpu help` lists "
      "both; ,enforce refuses what can't be had"},
+    {"vcpu-pin", "auto|N=HOSTCPU,...", parse_vcpu_pin,
+     "bind the guest's CPUs to host CPUs; auto takes isolated ones first"},
     {"accel", "auto|kvm|soft", parse_accelerator,
      "what runs the guest's code: the kernel's KVM, the software CPU\n(also called tcg), or KVM if it proves "
      "usable (default);\n"

@@ -132,6 +132,11 @@ void parse_cpu(const struct context *context)
     context->config->cpu = value_parse(context, "name");
 }
 
+void parse_vcpu_pin(const struct context *context)
+{
+    context->config->vcpu_pin = context->value;
+}
+
 void cpu_default(struct machine_config *config)
 {
     if (config->cpu)

@@ -200,6 +200,19 @@ topology("AMD, 2 sockets of 2 cores from leaf 8000_0008h", "Opteron_G3,level=5",
          product(2, 2, 1))
 
 
+topology("2 sockets of 3 cores of 2 threads, in 1 and 2 bits", "Nehalem,level=11", "12,sockets=2,cores=3,threads=2",
+         product(2, 3, 2))
+
+
+@case("topology: AMD, 2 threads in a core, from leaf 8000_001Eh, in hearth", machines=("hearth",))
+def test_amd_threads(session):
+    with start(session, cpu="Opteron_G3,level=5", smp="8,sockets=2,cores=2,threads=2") as machine:
+        text = machine.command("cpuinfo")
+        find(r"topology from leaves 8000_0008h and 8000_001Eh$", text)
+        rows = re.findall(r"^ *\d+ +\d+ +(\d+) +(\d+) +(\d+)$", text, re.M)
+        check([tuple(map(int, row)) for row in rows] == product(2, 2, 2), text)
+
+
 @case("topology: AMD, 2 threads in a core, from leaf 8000_001Eh", machines=("bochs",))
 def test_ryzen(session):
     # QEMU without KVM has no such leaf. Bochs counts cores in leaf 8000_0008h where AMD counts threads, so what it
