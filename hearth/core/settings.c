@@ -221,6 +221,11 @@ void settings_refuse(struct settings *settings, const char *format, ...)
              settings->text ? " " : "", settings->text ? settings->text : "", text);
 }
 
+bool settings_refused(const struct settings *settings)
+{
+    return settings->error[0];
+}
+
 const char *settings_error(struct settings *settings)
 {
     const char *kind = settings_text(settings, "driver", NULL);

@@ -43,6 +43,8 @@ const char *settings_unasked(struct settings *settings, const char **value);
 /* Makes this the error if there is none yet. */
 void settings_refuse(struct settings *settings, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Has anything been refused yet? */
+bool settings_refused(const struct settings *settings);
 /* NULL, or one line "-device rng,foo=1: Property 'rng.foo' not found" ("-m size=1,foo=1: Invalid parameter 'foo'" where no
  * driver= is): the first error, or a key that nobody has asked for. */
 const char *settings_error(struct settings *settings);

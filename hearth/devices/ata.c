@@ -57,7 +57,7 @@ void ata_reset(struct ide_drive *drive)
     memset(&drive->ata, 0, sizeof(drive->ata));
     geometry_set(drive, HEADS, TRACK_SECTORS);
     drive->ata.multiple = MULTIPLE_MOST;
-    drive->ata.write_cache = true;
+    drive->ata.write_cache = !drive->block->write_through;
 }
 
 /* ---- addresses */
@@ -156,7 +156,7 @@ static void flushed(struct ide_drive *drive, int result)
 static void write_ended(struct ide_drive *drive)
 {
     drive->task.count = 0;
-    if (drive->ata.write_cache)
+    if (drive->ata.write_cache || drive->block->write_through)
         transfer_ended(drive);
     else
         ide_ask(drive, BLOCK_FLUSH, 0, 0, flushed);
@@ -361,15 +361,13 @@ static void identify_fill(const struct ide_drive *drive, uint8_t *identify)
         {102, (uint16_t)(sectors >> 32)},
         {103, (uint16_t)(sectors >> 48)},
     };
-    char serial[21];
 
     memset(identify, 0, IDENTIFY_SIZE);
     for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         ide_identify_word(identify, words[i].word, words[i].value);
-    snprintf(serial, sizeof(serial), "HD%05u", drive->number + 1);
-    ide_identify_string(identify + 2 * 10, 20, serial);
+    ide_identify_string(identify + 2 * 10, SERIAL_SIZE, drive->serial);
     ide_identify_string(identify + 2 * 23, 8, "1.0");
-    ide_identify_string(identify + 2 * 27, 40, "HEARTH HARDDISK");
+    ide_identify_string(identify + 2 * 27, MODEL_SIZE, drive->model);
 }
 
 static void command_identify(struct ide_drive *drive, unsigned how)

@@ -545,10 +545,9 @@ static void command_identify_packet(struct ide_drive *drive)
     for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         ide_identify_word(identify, words[i].word, words[i].value);
     ide_identify_word(identify, 63, (uint16_t)(0x0007 | drive->dma_mode << 8));
-    ide_identify_string(identify + 2 * 10, 20, "CD00001");
-    identify[2 * 10 + (6 ^ 1)] = (uint8_t)('1' + drive->number);
+    ide_identify_string(identify + 2 * 10, SERIAL_SIZE, drive->serial);
     ide_identify_string(identify + 2 * 23, 8, "1.0");
-    ide_identify_string(identify + 2 * 27, 40, "HEARTH CD-ROM");
+    ide_identify_string(identify + 2 * 27, MODEL_SIZE, drive->model);
     drive->error = 0;
     ide_transfer(drive, false, 0, IDENTIFY_SIZE, identify_ended);
     ide_interrupt(drive);

@@ -34,6 +34,8 @@ enum {
     IDE_BUFFER_SIZE = 64 << 10,
     IDENTIFY_SIZE = 512,
     PACKET_SIZE = 12,
+    SERIAL_SIZE = 20,
+    MODEL_SIZE = 40,
     MULTIPLE_MOST = 16, /* sectors a block in READ MULTIPLE */
 };
 
@@ -75,6 +77,7 @@ struct ide_drive {
     enum ide_kind kind;
     struct block_device *block; /* NULL in a CD-ROM drive without a medium */
     unsigned number;            /* 0 to 3 */
+    char serial[SERIAL_SIZE + 1], model[MODEL_SIZE + 1];
 
     struct ide_task task, previous;
     uint8_t status, error;

@@ -496,6 +496,9 @@ static void attach(struct ide *ide, unsigned channel, unsigned unit, enum ide_ki
     assert(drive->kind == IDE_NONE);
     drive->kind = kind;
     drive->block = block;
+    snprintf(drive->serial, sizeof(drive->serial), "%s%05u", kind == IDE_DISK ? "HD" : "CD",
+             drive->number + 1);
+    snprintf(drive->model, sizeof(drive->model), "HEARTH %s", kind == IDE_DISK ? "HARDDISK" : "CD-ROM");
     drive->scatter = pci_dma_scatter(ide->pci, PIECES_MOST);
     drive_defaults(drive);
 }
@@ -508,4 +511,27 @@ void ide_attach_disk(struct ide *ide, unsigned channel, unsigned unit, struct bl
 void ide_attach_cdrom(struct ide *ide, unsigned channel, unsigned unit, struct block_device *medium)
 {
     attach(ide, channel, unit, IDE_CDROM, medium);
+}
+
+void ide_set_names(struct ide *ide, unsigned channel, unsigned unit, const char *serial, const char *model)
+{
+    struct ide_drive *drive = &ide->channels[channel].drives[unit];
+    if (serial)
+        snprintf(drive->serial, sizeof(drive->serial), "%s", serial);
+    if (model)
+        snprintf(drive->model, sizeof(drive->model), "%s", model);
+}
+
+uint64_t ide_disk_size(const struct ide *ide, unsigned channel, unsigned unit)
+{
+    const struct ide_drive *drive = &ide->channels[channel].drives[unit];
+    return drive->kind == IDE_DISK ? drive->block->size : 0;
+}
+
+void ide_tray(const struct ide *ide, unsigned channel, unsigned unit, bool *locked, bool *open)
+{
+    const struct ide_drive *drive = &ide->channels[channel].drives[unit];
+    assert(drive->kind == IDE_CDROM);
+    *locked = drive->atapi.locked;
+    *open = drive->atapi.tray_open;
 }

@@ -27,6 +27,13 @@ void ide_attach_disk(struct ide *ide, unsigned channel, unsigned unit, struct bl
 void ide_attach_cdrom(struct ide *ide, unsigned channel, unsigned unit,
                       struct block_device *medium); /* NULL: empty */
 
+/* What IDENTIFY says; NULL: the default. Copied, cut to what fits. */
+void ide_set_names(struct ide *ide, unsigned channel, unsigned unit, const char *serial, const char *model);
+/* Bytes of the disk there; 0: there is none. */
+uint64_t ide_disk_size(const struct ide *ide, unsigned channel, unsigned unit);
+/* Of a CD-ROM drive. */
+void ide_tray(const struct ide *ide, unsigned channel, unsigned unit, bool *locked, bool *open);
+
 /* Changes the medium of a CD-ROM drive, at any time; NULL takes it out. False if there is no such drive, or (without
  * `force`) the guest has locked its door. The old medium is the caller's to close. */
 bool ide_change_medium(struct ide *ide, unsigned channel, unsigned unit, struct block_device *medium,

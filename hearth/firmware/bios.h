@@ -39,11 +39,12 @@ uint64_t firmware_ram_below_4g(uint64_t ram_size);
 struct firmware_description {
     uint64_t ram_size;
     const struct cpus *cpus;
-    const char *boot_order;     /* -boot's letters, "cad"; NULL for the default */
-    bool boot_menu;             /* -boot menu=on */
+    const char *boot_order; /* -boot's letters, "cad" */
+    const char
+        *boot_paths; /* the same as Open Firmware paths, a line each, with what comes before by bootindex= */
+    bool boot_menu;  /* -boot menu=on */
     uint8_t floppy_types[2];    /* CMOS 10h: 0 none, 4 1.44 MB, 5 2.88 MB, 2 1.2 MB ... */
     uint64_t disk_sizes[4];     /* bytes of the IDE disks, 0 where there is none or a CD-ROM drive */
-    bool cdrom[4];              /* which of the four IDE drives are CD-ROM drives */
     const struct firmware *vga; /* NULL without a display adapter */
     bool apic;                  /* the engine has local APICs and an IOAPIC */
     bool serial[2];             /* COM1, COM2 */

@@ -157,31 +157,14 @@ static void describe_memory(struct fwcfg *fwcfg, uint64_t ram_size)
     fwcfg_add_number(fwcfg, FWCFG_RAM_SIZE, 8, ram_size);
 }
 
-/* The Open Firmware paths of the devices a letter means, in the order of their numbers. */
-static void print_boot_paths(FILE *out, char letter, const struct firmware_description *machine)
+/* Without the last newline, which would be one more, empty line. */
+static void describe_boot_order(struct fwcfg *fwcfg, const char *paths)
 {
-    for (unsigned i = 0; letter == 'a' && i < 2; i++)
-        if (machine->floppy_types[i])
-            fprintf(out, "/pci@i0cf8/isa@1/fdc@03f0/floppy@%u\n", i);
-    for (unsigned i = 0; (letter == 'c' || letter == 'd') && i < DRIVES; i++)
-        if (letter == 'd' ? machine->cdrom[i] : machine->disk_sizes[i] != 0)
-            fprintf(out, "/pci@i0cf8/ide@1,1/drive@%u/disk@%u\n", i / 2, i % 2);
-}
-
-static void describe_boot_order(struct fwcfg *fwcfg, const char *letters,
-                                const struct firmware_description *machine)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return; /* the CMOS cells say the same, only less exactly */
-    for (; *letters; letters++)
-        print_boot_paths(out, *letters, machine);
-    fclose(out);
-    if (size)
-        text[size - 1] = 0; /* instead of the last newline, which would be one more, empty line */
-    fwcfg_add_file(fwcfg, "bootorder", text, size);
+    size_t size = paths ? strlen(paths) : 0;
+    char *text = strdup(size ? paths : "");
+    if (size && text)
+        text[size - 1] = 0;
+    fwcfg_add_file(fwcfg, "bootorder", text, text ? size : 0);
     free(text);
 }
 
@@ -205,16 +188,15 @@ void firmware_describe(const struct firmware_description *machine, struct fwcfg 
 {
     static const uint8_t wait_for_ever[4] = {0xff, 0xff, 0xff, 0xff};
     const struct cmos cmos = {set_cell, opaque};
-    const char *letters = machine->boot_order ? machine->boot_order : "cad";
 
     cmos_memory(&cmos, machine->ram_size);
     cmos_floppies(&cmos, machine->floppy_types);
     cmos_disks(&cmos, machine->disk_sizes);
-    cmos_boot_order(&cmos, letters);
+    cmos_boot_order(&cmos, machine->boot_order);
     cmos_set(&cmos, CMOS_CPUS, 1, cpus_present(machine->cpus) - 1);
 
     describe_memory(fwcfg, machine->ram_size);
-    describe_boot_order(fwcfg, letters, machine);
+    describe_boot_order(fwcfg, machine->boot_paths);
     fwcfg_add_number(fwcfg, FWCFG_NOGRAPHIC, 2, 0);
     fwcfg_add_number(fwcfg, FWCFG_CPUS, 2, cpus_present(machine->cpus));
     fwcfg_add_number(fwcfg, FWCFG_CPUS_MOST, 2, cpus_apic_ids(machine->cpus));

@@ -71,7 +71,8 @@ static const struct driver testdev_driver = {
     .destroy = testdev_detach,
 };
 
-static const struct driver *const drivers[] = {&debug_exit_driver, &testdev_driver, &virtio_rng_driver,
+static const struct driver *const drivers[] = {&debug_exit_driver,    &testdev_driver, &ide_hd_driver,
+                                               &ide_cd_driver,        &floppy_driver,  &virtio_rng_driver,
                                                &virtio_balloon_driver};
 enum { DRIVERS = sizeof(drivers) / sizeof(drivers[0]) };
 

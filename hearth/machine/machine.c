@@ -21,6 +21,7 @@
 #include "cpu/models.h"
 #include "host/pin.h"
 #include "machine/attach.h"
+#include "machine/drives.h"
 #include "machine/pc.h"
 #include "machine/typist.h"
 
@@ -682,4 +683,20 @@ void machine_print_pic(struct machine *machine, FILE *out)
 void machine_print_pci(struct machine *machine, FILE *out)
 {
     pc_print_pci(machine->pc, out);
+}
+
+bool machine_eject(struct machine *machine, const char *id, bool force, char *error, size_t error_size)
+{
+    return drives_eject(machine->pc, id, force, error, error_size);
+}
+
+bool machine_change(struct machine *machine, const char *id, const struct medium *medium, char *error,
+                    size_t error_size)
+{
+    return drives_change(machine->pc, id, medium, error, error_size);
+}
+
+void machine_print_block(struct machine *machine, FILE *out)
+{
+    drives_print(machine->pc, out);
 }

@@ -128,6 +128,18 @@ void machine_press_buttons(struct machine *machine, unsigned buttons);
 bool machine_set_balloon(struct machine *machine, uint64_t bytes);
 bool machine_print_balloon(struct machine *machine, FILE *out);
 void machine_print_pic(struct machine *machine, FILE *out);
+
+/* Media of CD-ROM and diskette drives, named by -drive's id= ("ide1-cd0", "floppy0") or -device's. False with one line in
+ * `error`. On the loop's thread. */
+struct medium {
+    const char *file, *format; /* format NULL: looked for */
+    enum { MEDIUM_RETAIN, MEDIUM_READ_ONLY, MEDIUM_READ_WRITE } access;
+    bool force; /* even if the guest has locked the door */
+};
+bool machine_eject(struct machine *machine, const char *id, bool force, char *error, size_t error_size);
+bool machine_change(struct machine *machine, const char *id, const struct medium *medium, char *error,
+                    size_t error_size);
+void machine_print_block(struct machine *machine, FILE *out);
 void machine_print_pci(struct machine *machine, FILE *out);
 
 #endif

@@ -65,7 +65,9 @@ struct pc {
     struct direct *kernel;     /* NULL: SeaBIOS starts */
 
     struct block_pool *disk_threads;
-    struct block_device *floppy[FLOPPIES], *disk[IDE_DRIVES];
+    struct drive *drives;
+    struct settings *made_settings; /* of devices that no -device made */
+    struct boot_device *boot_devices;
     bool booted; /* -boot once= has been used up */
 };
 

@@ -34,8 +34,9 @@
 #include "firmware/platform.h"
 #include "firmware/text-mode.h"
 #include "machine/attach.h"
+#include "machine/boot-order.h"
+#include "machine/drives.h"
 #include "machine/pc-parts.h"
-#include "storage/block.h"
 #include "storage/pool.h"
 
 /* ---- memory and firmware: before the engine */
@@ -154,49 +155,6 @@ static void interrupts_wire(struct pc *pc)
     pc->ioapic_line[IOAPIC_PIN_TIMER] = (struct irq_line){NULL, NULL, 0}; /* IRQ2 is the 8259As' own */
 }
 
-/* ---- drives */
-
-static struct block_device *image_open(struct pc *pc, const char *option, const char *path, bool read_only)
-{
-    char error[BLOCK_ERROR_SIZE];
-    struct block_device *block = raw_open(pc->disk_threads, path, read_only, error, sizeof(error));
-    if (!block)
-        die("%s %s: %s", option, path, error);
-    if (error[0])
-        warn("%s %s: %s", option, path, error);
-    return block;
-}
-
-static void floppies_wire(struct pc *pc)
-{
-    static const char *const options[FLOPPIES] = {"-fda", "-fdb"};
-    for (unsigned i = 0; i < FLOPPIES; i++) {
-        const char *path = pc->config->floppy[i];
-        if (path)
-            pc->floppy[i] = image_open(pc, options[i], path, false);
-        if (path && !fdc_size_fits(pc->floppy[i]->size))
-            die("%s %s: %llu bytes is more than a diskette holds (2.88 MB); -hda takes a hard disk image",
-                options[i], path, (unsigned long long)pc->floppy[i]->size);
-        if (path || i == 0) /* drive A is always there, as on a PC */
-            fdc_insert(pc->fdc, i, pc->floppy[i]);
-    }
-}
-
-static void ide_wire(struct pc *pc)
-{
-    static const char *const options[IDE_DRIVES] = {"-hda", "-hdb", "-hdc", "-hdd"};
-    for (unsigned i = 0; i < IDE_DRIVES; i++) {
-        bool cdrom = pc->config->ide[i].cdrom;
-        if (!pc->config->ide[i].path)
-            continue;
-        pc->disk[i] = image_open(pc, cdrom ? "-cdrom" : options[i], pc->config->ide[i].path, cdrom);
-        if (cdrom)
-            ide_attach_cdrom(pc->ide, i / IDE_UNITS, i % IDE_UNITS, pc->disk[i]);
-        else
-            ide_attach_disk(pc->ide, i / IDE_UNITS, i % IDE_UNITS, pc->disk[i]);
-    }
-}
-
 static void vga_wire(struct pc *pc)
 {
     pc->vga = vga_create(pc->memory, pc->ports, pc->mmio, pc->clock);
@@ -218,6 +176,7 @@ struct irq_line pc_gsi(struct pc *pc, int gsi)
 
 static void devices_attach(struct pc *pc)
 {
+    drives_attach_virtio(pc);
     for (struct settings *at = pc->config->devices; at; at = settings_next(at)) {
         const char *error = attach(pc, &pc->attached, at);
         if (error)
@@ -291,7 +250,6 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
     inputs_add(&pc->inputs, &ps2_parts);
     serial_wire(pc, host);
     pc->fdc = fdc_create(pc->ports, &pc->isa[IRQ_FLOPPY], pc->dma, pc->clock); /* 3f0h */
-    floppies_wire(pc);
 
     pc->pci = pci_create(pc->ports, pc->mmio, pc->memory); /* cf8h */
     if (has_apics(pc))
@@ -299,7 +257,8 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
     pc->bridge = i440fx_create(pc->pci, pc->memory, low, low_size); /* 00.0 */
     pc->piix3 = piix3_create(pc->pci, pc->isa, &reset);             /* 01.0 */
     pc->ide = ide_create(pc->pci, pc->ports, &pc->isa[IRQ_IDE0]);   /* 01.1: 1f0h, 170h */
-    ide_wire(pc);
+    drives_open(pc);
+    drives_wire(pc);
     struct irq_line sci = piix3_sci(pc->piix3);
     pc->pm = piix4pm_create(pc->pci, pc->ports, pc->clock, &sci, &power_off); /* 01.3 */
     if (!config->no_vga)
@@ -320,6 +279,13 @@ static void cell_set(void *opaque, unsigned cell, uint8_t value)
     rtc_set_cell(opaque, cell, value);
 }
 
+static const char *boot_letters(const struct pc *pc)
+{
+    if (!pc->booted && pc->config->boot_once)
+        return pc->config->boot_once;
+    return pc->config->boot_order ? pc->config->boot_order : "cad";
+}
+
 /* What the firmware is told; anew at each reset, since `-boot once=` holds for the first boot only. */
 static void describe(struct pc *pc)
 {
@@ -327,18 +293,19 @@ static void describe(struct pc *pc)
     struct firmware_description description = {
         .ram_size = pc->config->ram_size,
         .cpus = pc->cpus,
-        .boot_order = !pc->booted && pc->config->boot_once ? pc->config->boot_once : pc->config->boot_order,
+        .boot_order = boot_letters(pc),
         .boot_menu = pc->config->boot_menu,
         .floppy_types = {floppies >> 4, floppies & 0xf},
         .vga = pc->vga && pc->vga_rom.image ? &pc->vga_rom : NULL,
         .apic = has_apics(pc),
         .serial = {pc->uart[0] != NULL, pc->uart[1] != NULL},
     };
-    for (unsigned i = 0; i < IDE_DRIVES; i++) {
-        description.cdrom[i] = pc->disk[i] && pc->config->ide[i].cdrom;
-        description.disk_sizes[i] = pc->disk[i] && !description.cdrom[i] ? pc->disk[i]->size : 0;
-    }
+    for (unsigned i = 0; i < IDE_DRIVES; i++)
+        description.disk_sizes[i] = ide_disk_size(pc->ide, i / IDE_UNITS, i % IDE_UNITS);
+    char *paths = boot_order_text(pc, description.boot_order);
+    description.boot_paths = paths;
     firmware_describe(&description, pc->fwcfg, cell_set, pc->rtc);
+    free(paths);
     pc->booted = true;
 }
 
@@ -419,10 +386,9 @@ void pc_destroy(struct pc *pc)
     pit_destroy(pc->pit);
     ioapic_destroy(pc->ioapic);
     pic_destroy(pc->pic);
-    for (unsigned i = 0; i < FLOPPIES; i++)
-        block_close(pc->floppy[i]);
-    for (unsigned i = 0; i < IDE_DRIVES; i++)
-        block_close(pc->disk[i]);
+    drives_close(pc);
+    settings_free_all(pc->made_settings);
+    boot_order_destroy(pc);
     pool_destroy(pc->disk_threads);
     firmware_free(&pc->vga_rom);
     firmware_free(&pc->bios);

@@ -326,9 +326,13 @@ static void info_autopsy(struct call *call)
 
 const struct command commands[] = {
     {"balloon", "MEGABYTES", "ask the guest to make do with so much memory", command_balloon},
+    {"change", "[-f] DEVICE FILE [FORMAT [read-only|read-write]]", "put another medium into a drive",
+     command_change},
     {"cont", "", "let the guest run", command_cont},
     {"c", "", "same as cont", command_cont},
     {"cpu", "INDEX", "which CPU the other commands look at", command_cpu},
+    {"eject", "[-f] DEVICE", "take the medium out of a drive; -f: even if the guest has locked its door",
+     command_eject},
     {"gva2gpa", "ADDRESS", "guest-physical address of a virtual one", command_gva2gpa},
     {"help", "[COMMAND]", "this list, or one command", command_help},
     {"?", "[COMMAND]", "same as help", command_help},
@@ -365,6 +369,7 @@ const unsigned commands_count = sizeof(commands) / sizeof(commands[0]);
 const struct command info_commands[] = {
     {"autopsy", "", "why the guest fell over", info_autopsy},
     {"balloon", "", "how much memory the guest keeps, and what it says of it", info_balloon},
+    {"block", "", "the drives, and what is in them", info_block},
     {"cpus", "[-v]", "each CPU's instruction pointer, state and host thread; -v: where that runs", info_cpus},
     {"history", "", "the commands typed before", info_history},
     {"kvm", "", "does KVM run the guest", info_kvm},

@@ -66,6 +66,11 @@ void info_mtree(struct call *call);
 void info_mem(struct call *call);
 void info_tlb(struct call *call);
 
+/* block.c */
+void command_eject(struct call *call);
+void command_change(struct call *call);
+void info_block(struct call *call);
+
 /* screen.c */
 void command_screendump(struct call *call);
 void command_screentext(struct call *call);

@@ -13,7 +13,7 @@
 enum accelerator { ACCEL_AUTO, ACCEL_KVM, ACCEL_SOFT };
 enum display_kind { DISPLAY_DEFAULT, DISPLAY_TERMINAL, DISPLAY_NONE };
 
-enum { FLOPPIES = 2, IDE_DRIVES = 4, SERIALS = 2, QMPS_MOST = 4 };
+enum { IDE_DRIVES = 4, SERIALS = 2, QMPS_MOST = 4 };
 
 #define MIB (1024 * 1024ull)
 enum { RAM_DEFAULT_MIB = 128 };
@@ -32,14 +32,11 @@ struct machine_config {
     enum accelerator accelerator;
     bool no_irqchip; /* -accel kvm,kernel-irqchip=off */
 
-    const char *floppy[FLOPPIES];
-    struct {
-        const char *path; /* NULL: no drive there */
-        bool cdrom;
-    } ide[IDE_DRIVES]; /* channel * 2 + unit */
-
-    const char *boot_order; /* letters a, c, d, n; NULL: the default, "cad" */
-    const char *boot_once;  /* for the first boot only; NULL without */
+    struct settings *drives; /* -drive and its short forms, in order: machine/drives.h opens them */
+    bool snapshot;           /* -snapshot: what is written to them is forgotten */
+    bool no_defaults;        /* -nodefaults */
+    const char *boot_order;  /* letters a, c, d, n; NULL: the default, "cad" */
+    const char *boot_once;   /* for the first boot only; NULL without */
     bool boot_menu;
     const char *kernel, *initrd, *append; /* NULL: SeaBIOS boots from a disk */
     const char *bios;                     /* -bios; NULL: bios-256k.bin */

@@ -79,6 +79,9 @@ const struct option options[] = {
     {"hdc", "FILE", parse_hd, NULL},
     {"hdd", "FILE", parse_hd, NULL},
     {"cdrom", "FILE", parse_cdrom, "CD image (in the place of -hdc)"},
+    {"drive", "file=FILE[,KEY=...]", parse_drive,
+     "a drive: if=ide|floppy|virtio|none, media=disk|cdrom, index= (or\nbus=, unit=), format=raw, "
+     "readonly=on, id=,\ncache=writeback|none|writethrough|directsync|unsafe,\ndiscard=unmap|ignore"},
     {"boot", "[order=]LETTERS", parse_boot,
      "what to boot from: a floppy, c hard disk, d CD; default cad;\n,once=LETTERS for the first time only, "
      ",menu=on asks"},
@@ -207,6 +210,7 @@ void options_parse(struct machine_config *config, int argc, char **argv)
 
 void options_free(struct machine_config *config)
 {
+    settings_free_all(config->drives);
     settings_free_all(config->devices);
     settings_free_all(config->chardevs);
     settings_free_all(config->mons);

@@ -1,38 +1,7 @@
-/* Disks, and what is started from them or without them. */
+/* What is started, from disks or without them. */
 #include <string.h>
 
 #include "options/parse.h"
-
-static void ide_set(const struct context *context, unsigned index, bool cdrom)
-{
-    if (context->config->ide[index].path)
-        refuse(context, "drive with bus=%u, unit=%u (index=%u) exists", index / 2, index % 2, index);
-    context->config->ide[index].path = context->value;
-    context->config->ide[index].cdrom = cdrom;
-}
-
-static unsigned letter_of(const struct context *context)
-{
-    return (unsigned)(context->option[strlen(context->option) - 1] - 'a');
-}
-
-void parse_fd(const struct context *context)
-{
-    unsigned index = letter_of(context);
-    if (context->config->floppy[index])
-        refuse(context, "drive with bus=0, unit=%u (index=%u) exists", index, index);
-    context->config->floppy[index] = context->value;
-}
-
-void parse_hd(const struct context *context)
-{
-    ide_set(context, letter_of(context), false);
-}
-
-void parse_cdrom(const struct context *context)
-{
-    ide_set(context, 2, true);
-}
 
 static const char *boot_letters(const struct context *context, const char *letters)
 {

@@ -106,7 +106,7 @@ void parse_name(const struct context *context)
 
 void parse_nodefaults(const struct context *context)
 {
-    (void)context; /* hearth adds no device that was not asked for */
+    context->config->no_defaults = true;
 }
 
 void parse_daemonize(const struct context *context)

@@ -1,5 +1,5 @@
 /*
- * Between the option table and the functions that read the values: parse-machine.c, parse-cpus.c, parse-boot.c, parse-view.c, parse-devices.c.
+ * Between the option table and the functions that read the values: parse-machine.c, parse-cpus.c, parse-boot.c, parse-drives.c, parse-view.c, parse-devices.c.
  */
 #ifndef OPTIONS_PARSE_H
 #define OPTIONS_PARSE_H
@@ -29,8 +29,8 @@ parse_function parse_memory, parse_cpus, parse_cpu, parse_vcpu_pin, parse_accele
     parse_log, parse_log_file;
 /* Without -cpu: qemu64, of which nothing is said that the engine has not got. */
 void cpu_default(struct machine_config *config);
-parse_function parse_fd, parse_hd, parse_cdrom, parse_boot, parse_bios, parse_kernel, parse_initrd,
-    parse_append;
+parse_function parse_drive, parse_fd, parse_hd, parse_cdrom, parse_boot, parse_bios, parse_kernel,
+    parse_initrd, parse_append;
 parse_function parse_display, parse_nographic, parse_vga, parse_serial, parse_monitor, parse_qmp, parse_gdb,
     parse_gdb_default, parse_debugcon, parse_global;
 parse_function parse_chardev, parse_mon;

@@ -10,15 +10,8 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "storage/pieces.h"
 #include "storage/pool.h"
-
-static uint64_t pieces_size(const struct iovec *pieces, unsigned count)
-{
-    uint64_t size = 0;
-    for (unsigned i = 0; i < count; i++)
-        size += pieces[i].iov_len;
-    return size;
-}
 
 /* 0 to go on, or the answer. */
 static int refusal(const struct block_request *request, uint64_t size)
@@ -60,7 +53,7 @@ void block_perform(struct block_request *request)
 {
     struct block_device *block = request->block;
     if (request->operation == BLOCK_FLUSH) {
-        request->result = block->read_only ? 0 : block->ops->flush(block);
+        request->result = block->read_only || block->no_flush ? 0 : block->ops->flush(block);
         return;
     }
     bool moves = request->operation == BLOCK_READ || request->operation == BLOCK_WRITE;
@@ -68,6 +61,8 @@ void block_perform(struct block_request *request)
     request->result = refusal(request, size);
     if (!request->result && size)
         request->result = transfer(request, size);
+    if (!request->result && block->write_through && request->operation != BLOCK_READ)
+        request->result = block->ops->flush(block);
 }
 
 void block_report(struct block_request *request)

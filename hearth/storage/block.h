@@ -40,10 +40,12 @@ struct block_device {
     struct block_pool *pool; /* whose threads do the work */
     uint64_t size;           /* bytes, a multiple of SECTOR_SIZE, fixed at opening */
     bool read_only;
-    bool discards;   /* what the guest discards is given back to the host */
-    char *path;      /* as the user named it; freed by block_close() */
-    bool failed;     /* the user has been told */
-    unsigned flying; /* requests */
+    bool discards;      /* what the guest discards is given back to the host */
+    bool write_through; /* each write is flushed: a drive has no write cache to tell of */
+    bool no_flush;      /* a flush does nothing */
+    char *path;         /* as the user named it; freed by block_close() */
+    bool failed;        /* the user has been told */
+    unsigned flying;    /* requests */
 };
 
 enum block_operation { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD, BLOCK_ZERO };
@@ -84,13 +86,5 @@ void block_perform(struct block_request *request);
 int block_write_zeros(struct block_device *block, uint64_t offset, uint64_t size);
 /* For the pool: tells the user of a failure. */
 void block_report(struct block_request *request);
-
-/*
- * Opens a raw image or a host block device. NULL with one line in `error` (it names the file); on success `error`
- * is empty or holds a remark for the user. A writer locks out other writers and readers, QEMU's among them. `pool` may be
- * NULL where nothing is submitted.
- */
-struct block_device *raw_open(struct block_pool *pool, const char *path, bool read_only, char *error,
-                              size_t error_size);
 
 #endif

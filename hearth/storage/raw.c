@@ -2,11 +2,11 @@
  * Raw images and host block devices: byte n of the file is byte n of the disk.
  *
  * The file is read and written, never mapped, so that a file truncated behind our back is an I/O error and no SIGBUS.
- * Two machines on one image are kept apart by open file description locks on the bytes QEMU uses, so that it and
- * hearth respect each other (QEMU's docs/system/images, "image locking").
+ *
+ * Past the page cache (O_DIRECT) goes what is whole pages of the file, through an aligned buffer if the guest's memory is
+ * not; the rest goes through the cache, on a descriptor of its own. The kernel keeps the two coherent where they do not
+ * share a page, and they never do.
  */
-#include "storage/block.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -18,21 +18,22 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { PIECES_AT_ONCE = 64 };
+#include "core/log.h"
+#include "storage/formats.h"
+#include "storage/lock.h"
+#include "storage/pieces.h"
+
+/* Whole pages, for O_DIRECT: more than any disk asks for. */
+enum { ALIGNMENT = 4096, BOUNCE_SIZE = 256 << 10 };
 
 struct raw {
     struct block_device block;
     int descriptor;
+    int direct;                 /* past the page cache, or -1 */
     _Atomic uint64_t file_size; /* at opening; less than block.size if the last sector is not whole */
+    bool guessed;               /* the format: see guest_lies() */
     pthread_mutex_t flush_lock;
     int flush_error; /* sticks: the kernel forgets dirty pages that it failed to write */
-};
-
-/* Each byte is a statement, held by a shared lock; who minds tests for it with an exclusive one. */
-enum lock_byte {
-    LOCK_READS = 100,      /* "I read" */
-    LOCK_WRITES = 101,     /* "I write" */
-    LOCK_NO_WRITERS = 201, /* "nobody else may write" */
 };
 
 static struct raw *raw_of(struct block_device *block)
@@ -40,71 +41,101 @@ static struct raw *raw_of(struct block_device *block)
     return (struct raw *)block;
 }
 
-/* How far a list of pieces has been gone through. */
-struct cursor {
-    const struct iovec *pieces;
-    unsigned count;
-    size_t skip; /* bytes of the first piece */
-};
+typedef ssize_t vector_function(int descriptor, const struct iovec *pieces, int count, off_t offset);
 
-/* The next pieces, `most` bytes at the most. */
-static int cursor_peek(const struct cursor *cursor, struct iovec *next, size_t most)
-{
-    int count = 0;
-    for (unsigned i = 0; i < cursor->count && count < PIECES_AT_ONCE && most; i++) {
-        size_t skip = i ? 0 : cursor->skip;
-        next[count] =
-            (struct iovec){(uint8_t *)cursor->pieces[i].iov_base + skip, cursor->pieces[i].iov_len - skip};
-        if (next[count].iov_len > most)
-            next[count].iov_len = most;
-        most -= next[count++].iov_len;
-    }
-    return count;
-}
-
-static void cursor_advance(struct cursor *cursor, size_t size)
-{
-    size += cursor->skip;
-    while (cursor->count && size >= cursor->pieces->iov_len) {
-        size -= cursor->pieces->iov_len;
-        cursor->pieces++;
-        cursor->count--;
-    }
-    cursor->skip = size;
-}
-
-/* Past the end of the file its last sector is filled up with zeros. */
-static void cursor_clear(struct cursor *cursor)
+/* preadv or pwritev, all of it. A file that ends earlier than it did has been truncated meanwhile. */
+static int span_move(vector_function *move, int descriptor, uint64_t offset, struct cursor *cursor,
+                     uint64_t size)
 {
     struct iovec next[PIECES_AT_ONCE];
     int count;
-    while ((count = cursor_peek(cursor, next, SIZE_MAX))) {
-        for (int i = 0; i < count; i++) {
-            memset(next[i].iov_base, 0, next[i].iov_len);
-            cursor_advance(cursor, next[i].iov_len);
-        }
+    while ((count = cursor_peek(cursor, next, size))) {
+        ssize_t moved = move(descriptor, next, count, (off_t)offset);
+        if (moved < 0 && errno == EINTR)
+            continue;
+        if (moved <= 0)
+            return moved < 0 ? -errno : -EIO;
+        cursor_advance(cursor, (size_t)moved);
+        offset += (uint64_t)moved;
+        size -= (uint64_t)moved;
     }
+    return 0;
 }
 
+/* ---- past the page cache */
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static bool pieces_aligned(struct cursor cursor, uint64_t size)
+{
+    struct iovec next[PIECES_AT_ONCE];
+    int count;
+    while ((count = cursor_peek(&cursor, next, size))) {
+        for (int i = 0; i < count; i++)
+            if (((uintptr_t)next[i].iov_base | next[i].iov_len) % ALIGNMENT)
+                return false;
+        size -= pieces_size(next, (unsigned)count);
+        cursor_advance(&cursor, pieces_size(next, (unsigned)count));
+    }
+    return true;
+}
+
+/* Whole pages of the file from or to memory that is not. */
+static int bounce_move(vector_function *move, int descriptor, uint64_t offset, struct cursor *cursor,
+                       uint64_t size)
+{
+    int result = 0;
+    uint8_t *bounce = aligned_alloc(ALIGNMENT, least(size, BOUNCE_SIZE));
+    if (!bounce)
+        return -ENOMEM;
+    for (uint64_t next; size && !result; size -= next, offset += next) {
+        next = least(size, BOUNCE_SIZE);
+        struct iovec piece = {bounce, next};
+        struct cursor whole = {&piece, 1, 0};
+        if (move == pwritev)
+            cursor_get(cursor, bounce, next);
+        result = span_move(move, descriptor, offset, &whole, next);
+        if (!result && move == preadv)
+            cursor_put(cursor, bounce, next);
+    }
+    free(bounce);
+    return result;
+}
+
+static int raw_move(struct raw *raw, vector_function *move, uint64_t offset, struct cursor *cursor,
+                    uint64_t size)
+{
+    uint64_t head = least(size, -offset % ALIGNMENT), middle = (size - head) / ALIGNMENT * ALIGNMENT;
+    int result;
+    if (raw->direct < 0 || !middle)
+        return span_move(move, raw->descriptor, offset, cursor, size);
+    result = span_move(move, raw->descriptor, offset, cursor, head);
+    offset += head;
+    if (!result && pieces_aligned(*cursor, middle))
+        result = span_move(move, raw->direct, offset, cursor, middle);
+    else if (!result)
+        result = bounce_move(move, raw->direct, offset, cursor, middle);
+    if (!result)
+        result = span_move(move, raw->descriptor, offset + middle, cursor, size - head - middle);
+    return result;
+}
+
+/* ---- what block_ops asks for */
+
+/* Past the end of the file its last sector is filled up with zeros. */
 static int raw_read(struct block_device *block, uint64_t offset, const struct iovec *pieces, unsigned count)
 {
     struct raw *raw = raw_of(block);
-    uint64_t file_size = atomic_load(&raw->file_size);
     struct cursor cursor = {pieces, count, 0};
-    struct iovec next[PIECES_AT_ONCE];
-    int some;
-
-    while (offset < file_size && (some = cursor_peek(&cursor, next, file_size - offset))) {
-        ssize_t got = preadv(raw->descriptor, next, some, (off_t)offset);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) /* the file ends earlier than it did: truncated meanwhile */
-            return got < 0 ? -errno : -EIO;
-        cursor_advance(&cursor, (size_t)got);
-        offset += (uint64_t)got;
-    }
-    cursor_clear(&cursor);
-    return 0;
+    uint64_t file_size = atomic_load(&raw->file_size), size = pieces_size(pieces, count);
+    uint64_t in_file = offset < file_size ? least(size, file_size - offset) : 0;
+    int result = raw_move(raw, preadv, offset, &cursor, in_file);
+    if (!result)
+        cursor_clear(&cursor, size - in_file);
+    return result;
 }
 
 static void file_size_grow(struct raw *raw, uint64_t end)
@@ -114,24 +145,30 @@ static void file_size_grow(struct raw *raw, uint64_t end)
     }
 }
 
+/* Nobody said that the image is raw: a guest must not make it look like another format, which, opened the next time, could
+ * name any file of the host as its backing file. */
+static bool guest_lies(const struct raw *raw, uint64_t offset, struct cursor cursor, uint64_t size)
+{
+    uint8_t start[FORMAT_MAGIC_SIZE];
+    if (!raw->guessed || offset || size < sizeof(start))
+        return false;
+    cursor_get(&cursor, start, sizeof(start));
+    return format_by_magic(start) != NULL;
+}
+
 static int raw_write(struct block_device *block, uint64_t offset, const struct iovec *pieces, unsigned count)
 {
     struct raw *raw = raw_of(block);
     struct cursor cursor = {pieces, count, 0};
-    struct iovec next[PIECES_AT_ONCE];
-    int some;
-
-    while ((some = cursor_peek(&cursor, next, SIZE_MAX))) {
-        ssize_t put = pwritev(raw->descriptor, next, some, (off_t)offset);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return put < 0 ? -errno : -EIO;
-        cursor_advance(&cursor, (size_t)put);
-        offset += (uint64_t)put;
+    uint64_t size = pieces_size(pieces, count);
+    if (guest_lies(raw, offset, cursor, size)) {
+        warn("%s: the guest writes what looks like another image format; format=raw lets it", block->path);
+        return -EPERM;
     }
-    file_size_grow(raw, offset);
-    return 0;
+    int result = raw_move(raw, pwritev, offset, &cursor, size);
+    if (!result)
+        file_size_grow(raw, offset + size);
+    return result;
 }
 
 /* One at a time: the kernel tells of a failure once, to whoever asks first, and whoever asks next is not to be told that
@@ -180,7 +217,10 @@ static int raw_zero(struct block_device *block, uint64_t offset, uint64_t size)
 static void raw_close(struct block_device *block)
 {
     struct raw *raw = raw_of(block);
-    close(raw->descriptor);
+    if (raw->direct >= 0)
+        close(raw->direct);
+    if (raw->descriptor >= 0)
+        close(raw->descriptor);
     pthread_mutex_destroy(&raw->flush_lock);
     free(raw);
 }
@@ -194,41 +234,6 @@ static const struct block_ops raw_ops = {.format = "raw",
                                          .close = raw_close};
 
 /* ---- opening */
-
-static bool lock_state(int descriptor, enum lock_byte byte)
-{
-    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
-    return fcntl(descriptor, F_OFD_SETLK, &lock) == 0;
-}
-
-static bool lock_stated_by_another(int descriptor, enum lock_byte byte)
-{
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
-    return fcntl(descriptor, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-}
-
-/* States first and looks then, so that of two at once at most one succeeds. */
-static bool image_lock(int descriptor, const char *path, bool read_only, char *error, size_t error_size)
-{
-    bool stated = lock_state(descriptor, LOCK_READS) && lock_state(descriptor, LOCK_NO_WRITERS) &&
-                  (read_only || lock_state(descriptor, LOCK_WRITES));
-    const char *refused = NULL;
-
-    if (!stated && errno != EAGAIN && errno != EACCES) {
-        snprintf(error, error_size,
-                 "%s: the file system has no locks (%s): mind that nobody else uses the image", path,
-                 strerror(errno));
-        return true;
-    }
-    if (!stated || lock_stated_by_another(descriptor, LOCK_WRITES))
-        refused = read_only ? "shared \"write\"" : "\"write\"";
-    else if (!read_only && lock_stated_by_another(descriptor, LOCK_NO_WRITERS))
-        refused = "\"write\"";
-    if (refused)
-        snprintf(error, error_size, "Failed to get %s lock: Is another process using the image [%s]?",
-                 refused, path);
-    return !refused;
-}
 
 static bool image_measure(struct raw *raw, const char *path, char *error, size_t error_size)
 {
@@ -263,34 +268,67 @@ static bool image_measure(struct raw *raw, const char *path, char *error, size_t
     return true;
 }
 
-struct block_device *raw_open(struct block_pool *pool, const char *path, bool read_only, char *error,
+/* O_NONBLOCK: a pipe answers at once, to be refused; it means nothing to files. */
+static int file_open(const char *path, int flags)
+{
+    return open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+static bool only_writing_refused(int error)
+{
+    return error == EACCES || error == EROFS || error == EPERM;
+}
+
+static bool descriptor_open(struct raw *raw, const struct block_options *options, char *error,
+                            size_t error_size)
+{
+    raw->block.read_only = options->read_only;
+    raw->descriptor = file_open(options->file, options->read_only ? O_RDONLY : O_RDWR);
+    if (raw->descriptor < 0 && options->read_only_fallback && only_writing_refused(errno)) {
+        snprintf(error, error_size, "%s: opened for reading alone: %s", options->file, strerror(errno));
+        raw->block.read_only = true;
+        raw->descriptor = file_open(options->file, O_RDONLY);
+    }
+    if (raw->descriptor < 0)
+        snprintf(error, error_size, "Could not open '%s': %s", options->file, strerror(errno));
+    return raw->descriptor >= 0;
+}
+
+static bool same_file(int a, int b)
+{
+    struct stat first, second;
+    return fstat(a, &first) == 0 && fstat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+static bool direct_open(struct raw *raw, const struct block_options *options, char *error, size_t error_size)
+{
+    if (!options->direct)
+        return true;
+    raw->direct = file_open(options->file, (raw->block.read_only ? O_RDONLY : O_RDWR) | O_DIRECT);
+    if (raw->direct >= 0 && same_file(raw->direct, raw->descriptor))
+        return true;
+    snprintf(error, error_size, "Could not open '%s': %s; cache=writeback does without O_DIRECT",
+             options->file, raw->direct < 0 ? strerror(errno) : "it has just been replaced");
+    return false;
+}
+
+struct block_device *raw_open(struct block_pool *pool, const struct block_options *options, char *error,
                               size_t error_size)
 {
-    /* O_NONBLOCK: a pipe answers at once, to be refused; it means nothing to files. */
-    int descriptor = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    struct raw *raw;
-
+    struct raw *raw = allocate(sizeof(*raw));
     error[0] = 0;
-    if (descriptor < 0) {
-        snprintf(error, error_size, "Could not open '%s': %s", path, strerror(errno));
-        return NULL;
-    }
-    raw = calloc(1, sizeof(*raw));
-    if (raw) {
-        raw->block = (struct block_device){
-            .ops = &raw_ops, .pool = pool, .read_only = read_only, .path = strdup(path)};
-        raw->descriptor = descriptor;
-        pthread_mutex_init(&raw->flush_lock, NULL);
-    }
-    if (!raw || !raw->block.path) {
-        snprintf(error, error_size, "Could not open '%s': %s", path, strerror(ENOMEM));
-    } else if (image_measure(raw, path, error, error_size) &&
-               image_lock(descriptor, path, read_only, error, error_size)) {
+    raw->block = (struct block_device){.ops = &raw_ops, .pool = pool, .path = strdup(options->file)};
+    raw->descriptor = raw->direct = -1;
+    raw->guessed = !options->format;
+    pthread_mutex_init(&raw->flush_lock, NULL);
+    if (descriptor_open(raw, options, error, error_size) &&
+        image_measure(raw, options->file, error, error_size) &&
+        direct_open(raw, options, error, error_size) &&
+        image_lock(raw->descriptor, options->file, raw->block.read_only, error, error_size))
         return &raw->block;
-    }
-    if (raw)
-        free(raw->block.path);
-    free(raw);
-    close(descriptor);
+    char *path = raw->block.path;
+    raw_close(&raw->block);
+    free(path);
     return NULL;
 }

@@ -161,11 +161,14 @@ static void a_small_machine(void **state)
 {
     struct cpus cpus;
     cpus_set_up(&cpus, &(struct topology){1, 1, 1, 1}, 1);
-    struct told told = tell(&(struct firmware_description){.ram_size = 128 << 20,
-                                                           .cpus = &cpus,
-                                                           .boot_order = "ac",
-                                                           .floppy_types = {4, 0},
-                                                           .disk_sizes = {64 << 20}});
+    struct told told =
+        tell(&(struct firmware_description){.ram_size = 128 << 20,
+                                            .cpus = &cpus,
+                                            .boot_order = "ac",
+                                            .boot_paths = "/pci@i0cf8/isa@1/fdc@03f0/floppy@0\n"
+                                                          "/pci@i0cf8/ide@1,1/drive@0/disk@0\n",
+                                            .floppy_types = {4, 0},
+                                            .disk_sizes = {64 << 20}});
     uint8_t got[128];
     (void)state;
     assert_int_equal(told.cells[0x10], 0x40);
@@ -201,13 +204,16 @@ static void a_large_machine(void **state)
     struct firmware rom = {.image = rom_bytes, .size = sizeof(rom_bytes)};
     struct cpus cpus;
     cpus_set_up(&cpus, &(struct topology){1, 2, 3, 1}, 4); /* the last APIC identifier is 6 */
-    struct told told = tell(&(struct firmware_description){.ram_size = 8ull << 30,
-                                                           .cpus = &cpus,
-                                                           .boot_order = NULL,
-                                                           .boot_menu = true,
-                                                           .disk_sizes = {8ull << 30, 0, 0, 1 << 30},
-                                                           .cdrom = {false, false, true, false},
-                                                           .vga = &rom});
+    struct told told =
+        tell(&(struct firmware_description){.ram_size = 8ull << 30,
+                                            .cpus = &cpus,
+                                            .boot_order = "cad",
+                                            .boot_paths = "/pci@i0cf8/ide@1,1/drive@0/disk@0\n"
+                                                          "/pci@i0cf8/ide@1,1/drive@1/disk@1\n"
+                                                          "/pci@i0cf8/ide@1,1/drive@1/disk@0\n",
+                                            .boot_menu = true,
+                                            .disk_sizes = {8ull << 30, 0, 0, 1 << 30},
+                                            .vga = &rom});
     uint8_t got[256];
     (void)state;
     assert_int_equal(told.cells[0x10], 0);

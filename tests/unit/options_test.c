@@ -47,6 +47,17 @@ static void parse(struct machine_config *config, int count, char **arguments)
     parse(&config, (int)(sizeof((char *[]){"hearth", __VA_ARGS__}) / sizeof(char *)),                        \
           (char *[]){"hearth", __VA_ARGS__})
 
+static void assert_drive(struct settings *drive, const char *file, const char *interface, const char *index,
+                         const char *media)
+{
+    assert_non_null(drive);
+    assert_string_equal(settings_text(drive, "file", ""), file);
+    assert_string_equal(settings_text(drive, "if", ""), interface);
+    assert_string_equal(settings_text(drive, "index", ""), index);
+    assert_string_equal(settings_text(drive, "media", ""), media);
+    assert_null(settings_error(drive));
+}
+
 static void the_documents_lines_are_understood(void **state)
 {
     (void)state;
@@ -54,12 +65,11 @@ static void the_documents_lines_are_understood(void **state)
     PARSE(config, "-m", "2048", "-boot", "order=cd", "-hda", "ubuntu1604.img", "-cdrom", "ubuntu-16.04.iso");
     assert_int_equal(config.ram_size, 2048ull * MIB);
     assert_string_equal(config.boot_order, "cd");
-    assert_string_equal(config.ide[0].path, "ubuntu1604.img");
-    assert_string_equal(config.ide[2].path, "ubuntu-16.04.iso");
-    assert_true(config.ide[2].cdrom);
+    assert_drive(config.drives, "ubuntu1604.img", "ide", "0", "disk");
+    assert_drive(settings_next(config.drives), "ubuntu-16.04.iso", "ide", "2", "cdrom");
     options_free(&config);
     PARSE(config, "ubuntu1604.img", "-monitor", "stdio");
-    assert_string_equal(config.ide[0].path, "ubuntu1604.img");
+    assert_drive(config.drives, "ubuntu1604.img", "ide", "0", "disk");
     assert_string_equal(config.monitor, "stdio");
     assert_int_equal(config.ram_size, 128ull * MIB);
     options_free(&config);
