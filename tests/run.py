@@ -39,6 +39,7 @@ def jobs():
         found.append(Job(script, [sys.executable, script], 900))
     for script in sorted(glob("tests/system/*_test.py") + glob("tests/guests/*_test.py")):
         found.append(Job(script, [sys.executable, script], 900))
+    found.append(Job("tests/suites/suites_test.py", [sys.executable, "tests/suites/suites_test.py"], 7200))
     for script in sorted(glob("tests/system/spark_*.py")):
         machines = {"spark_compare.py": ("hearth",), "spark_build.py": ("qemu",), "spark_boot.py": ("qemu", "hearth", "bochs"),
                     "spark_shell.py": ("qemu", "hearth", "bochs")}.get(os.path.basename(script), ("qemu", "hearth"))

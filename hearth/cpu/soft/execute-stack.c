@@ -184,7 +184,9 @@ STACK_TABLE(return_near)
 always const struct op *enter_nested(struct cpu *cpu, const struct op *op, unsigned size, unsigned room,
                                      unsigned level)
 {
-    uint64_t pointer = cpu->gpr[RSP] - size, frame = pointer, linear;
+    uint64_t pointer = cpu->gpr[RSP] - size, linear;
+    /* A 16-bit stack leaves the upper half of ESP alone, here too. */
+    uint64_t frame = (cpu->gpr[RSP] & ~cpu->stack_mask) | (pointer & cpu->stack_mask);
 
     MAY_FAULT;
     store(cpu, SEG_SS, pointer & cpu->stack_mask, size, cpu->gpr[RBP]);
@@ -213,6 +215,17 @@ STACK_SLOW(2)
 STACK_SLOW(4)
 STACK_SLOW(8)
 
+/* In real mode PUSHA does not even begin at an odd SP of 7 to 15. */
+static void push_all_check(struct cpu *cpu)
+{
+    uint64_t pointer = cpu->gpr[RSP] & cpu->stack_mask;
+
+    if ((cpu->cr0 & CR0_PE) || !(pointer & 1) || pointer < 7 || pointer > 15)
+        return;
+    fault_because(cpu, "PUSHA in real mode with SP %u", (unsigned)pointer);
+    fault_error(cpu, VECTOR_GP, 0);
+}
+
 /* PUSHA and POPA: not in 64-bit code. */
 #define STACK_ALL(size)                                                                                      \
     static const struct op *push_all_##size(struct cpu *cpu, const struct op *op)                            \
@@ -220,6 +233,7 @@ STACK_SLOW(8)
         uint64_t pointer = cpu->gpr[RSP];                                                                    \
                                                                                                              \
         MAY_FAULT;                                                                                           \
+        push_all_check(cpu);                                                                                 \
         for (int i = RAX; i <= RDI; i++)                                                                     \
             store(cpu, SEG_SS, (pointer - (i + 1) * size) & cpu->stack_mask, size, cpu->gpr[i]);             \
         stack_pointer_set(cpu, pointer - 8 * size);                                                          \
