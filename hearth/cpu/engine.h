@@ -40,6 +40,9 @@ struct engine_machine {
     /* Where abilities.lapic: a local APIC has had the EOI of a level-triggered interrupt: the IOAPIC wants to know. The
      * engine holds the lock. May be NULL. */
     void (*end_of_interrupt)(void *opaque, uint8_t vector);
+    /* FERR#: with CR0.NE clear an error of the x87 waits; the CPU stands until an interrupt comes or IGNNE#. The engine holds
+     * the lock. May be NULL. */
+    void (*float_error)(void *opaque, bool level);
     void *opaque;
 };
 
@@ -103,6 +106,11 @@ struct engine_ops {
     void (*irqchip_set)(struct engine *engine, int gsi, bool level);
     /* `info pic` of an in-kernel chip: ICW/OCW state as text. */
     void (*irqchip_print)(struct engine *engine, FILE *out);
+
+    /* The gate of address line 20: closed, physical addresses have bit 20 clear. NULL: always open. */
+    void (*a20)(struct engine *engine, bool open);
+    /* IGNNE#: with CR0.NE clear the x87 goes on in spite of an error that waits. NULL: there is no such pin, nor FERR#. */
+    void (*ignore_float_error)(struct engine *engine, bool ignore);
 
     void (*reset)(
         struct vcpu *vcpu); /* stopped: the state after RESET; for vCPU 0 also the in-kernel chips */

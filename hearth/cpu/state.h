@@ -129,6 +129,7 @@ struct cpu_state {
     uint64_t cr0, cr2, cr3, cr4, cr8, efer;
     uint64_t dr[8]; /* 4 and 5 unused */
     bool halted;
+    bool a20_closed;                              /* the gate of address line 20; only read */
     bool interrupt_shadow;                        /* the instruction after STI or MOV SS */
     uint8_t fx[512] __attribute__((aligned(16))); /* x87, MMX and SSE state as FXSAVE (64-bit) writes it */
 };

@@ -1,6 +1,6 @@
 /*
- * System control port A: fast A20 (bit 1) and fast reset (bit 0). A20 is never really gated: the bit only reads back
- * as written. It is set at power-on, as firmware expects.
+ * System control port A: fast A20 (bit 1) and fast reset (bit 0). A20 is open at power-on, as firmware expects. Where
+ * the keyboard controller has another opinion, the one that was told last wins, as on boards that emulate its gate.
  *
  * Left out: the security lock and the activity lights (bits 3, 6 and 7), kept as written.
  *
@@ -17,6 +17,7 @@ enum { PORT = 0x92, FAST_RESET = 0x01, A20 = 0x02 };
 
 struct port92 {
     struct bus *ports;
+    struct irq_line a20;
     void (*reset)(void *opaque);
     void *opaque;
     uint8_t written;
@@ -35,6 +36,7 @@ static void port92_write(void *device, uint64_t offset, unsigned size, uint64_t 
     bool pulse = value & FAST_RESET && !(port92->written & FAST_RESET);
     (void)offset, (void)size;
     port92->written = value;
+    irq_set(&port92->a20, value & A20);
     if (pulse && port92->reset)
         port92->reset(port92->opaque);
 }
@@ -42,12 +44,15 @@ static void port92_write(void *device, uint64_t offset, unsigned size, uint64_t 
 void port92_reset(struct port92 *port92)
 {
     port92->written = A20;
+    irq_set(&port92->a20, true);
 }
 
-struct port92 *port92_create(struct bus *ports, void (*reset)(void *opaque), void *opaque)
+struct port92 *port92_create(struct bus *ports, const struct irq_line *a20, void (*reset)(void *opaque),
+                             void *opaque)
 {
     struct port92 *port92 = allocate(sizeof(*port92));
     port92->ports = ports;
+    port92->a20 = *a20;
     port92->reset = reset;
     port92->opaque = opaque;
     bus_add(ports, &(struct bus_range){PORT, 1, "port 92", port92, port92_read, port92_write, 1});

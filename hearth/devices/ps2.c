@@ -6,7 +6,7 @@
  * A byte that was read leaves the output buffer empty for a while, as the cable's pace does: programs that hook the
  * keyboard interrupt read the same byte twice.
  *
- * Left out: the password, the key lock, and that A20 gates an address line; the bit only reads back.
+ * Left out: the password and the key lock.
  *
  * Source: IBM PS/2 Hardware Interface Technical Reference, "Keyboard and Auxiliary Device Controller".
  */
@@ -175,9 +175,15 @@ static uint8_t output_port(const struct ps2 *ps2)
     return OUTPUT_LINES | OUTPUT_RUN | ps2->a20 | (ps2->full ? full : 0);
 }
 
+static void a20_set(struct ps2 *ps2, bool open)
+{
+    ps2->a20 = open ? OUTPUT_A20 : 0;
+    irq_set(&ps2->wiring.a20, open);
+}
+
 static void write_output_port(struct ps2 *ps2, uint8_t value)
 {
-    ps2->a20 = value & OUTPUT_A20;
+    a20_set(ps2, value & OUTPUT_A20);
     if (!(value & OUTPUT_RUN))
         machine_reset(ps2);
 }
@@ -216,8 +222,8 @@ static void command_write(struct ps2 *ps2, uint8_t command)
     case ENABLE_KEYBOARD: *control &= ~KEYBOARD_OFF; break;
     case READ_INPUT_PORT: controller_answers(ps2, INPUT_PORT); break;
     case READ_OUTPUT_PORT: controller_answers(ps2, output_port(ps2)); break;
-    case A20_OFF: ps2->a20 = 0; break;
-    case A20_ON: ps2->a20 = OUTPUT_A20; break;
+    case A20_OFF: a20_set(ps2, false); break;
+    case A20_ON: a20_set(ps2, true); break;
     default: break;
     }
 }
@@ -324,7 +330,7 @@ void ps2_reset(struct ps2 *ps2)
     ps2->ram[0] = KEYBOARD_OFF | AUXILIARY_OFF;
     ps2->command = ps2->output = 0;
     ps2->full = ps2->answer_waits = ps2->breaking = ps2->last_was_command = false;
-    ps2->a20 = OUTPUT_A20;
+    a20_set(ps2, true);
     ps2->cable_busy = false;
     timer_disarm(ps2->timer);
     ps2_keyboard_power_on(&ps2->keyboard);

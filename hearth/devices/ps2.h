@@ -13,6 +13,7 @@ struct ps2;
 
 struct ps2_wiring {
     struct irq_line keyboard_irq, mouse_irq;
+    struct irq_line a20; /* the gate of address line 20, high for open */
     struct clock *clock;
     void (*reset)(
         void *

@@ -484,6 +484,7 @@ static void engine_start(struct machine *machine)
         .no_irqchip = machine->config->no_irqchip,
         .acknowledge = pc_acknowledge,
         .end_of_interrupt = pc_end_of_interrupt,
+        .float_error = pc_float_error,
         .opaque = machine->pc,
     };
     machine->engine = machine->ops->create(&against, error, sizeof(error));

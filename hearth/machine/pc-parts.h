@@ -15,6 +15,7 @@ enum irq {
     IRQ_FLOPPY = 6,
     IRQ_CLOCK = 8,
     IRQ_MOUSE = 12,
+    IRQ_FLOAT = 13,
     IRQ_IDE0 = 14,
     IRQ_IDE1 = 15,
     ISA_IRQS = 16,
@@ -47,6 +48,8 @@ struct pc {
     struct pit *pit;
     struct port61 *port61;
     struct port92 *port92;
+    struct ferr *ferr; /* where the engine's CPUs have the pins */
+    struct irq_line float_error;
     struct rtc *rtc;
     struct dma *dma;
     struct ps2 *ps2;

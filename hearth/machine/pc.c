@@ -15,6 +15,7 @@
 #include "devices/debug.h"
 #include "devices/dma.h"
 #include "devices/fdc.h"
+#include "devices/ferr.h"
 #include "devices/fwcfg.h"
 #include "devices/i440fx.h"
 #include "devices/ide.h"
@@ -121,6 +122,27 @@ void pc_end_of_interrupt(void *opaque, uint8_t vector)
 {
     struct pc *pc = opaque;
     ioapic_end_of_interrupt(pc->ioapic, vector);
+}
+
+void pc_float_error(void *opaque, bool level)
+{
+    struct pc *pc = opaque;
+    irq_set(&pc->float_error, level);
+}
+
+static void ignne_set(void *target, int input, bool level)
+{
+    struct pc *pc = target;
+    (void)input;
+    pc->ops->ignore_float_error(pc->engine, level);
+}
+
+static void a20_set(void *target, int input, bool level)
+{
+    struct pc *pc = target;
+    (void)input;
+    if (pc->ops->a20)
+        pc->ops->a20(pc->engine, level);
 }
 
 static void message_send(void *opaque, const struct interrupt_message *message)
@@ -240,10 +262,17 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
         pc->pit = pit_create(pc->ports, &pc->isa[IRQ_TIMER], pc->clock); /* 40h-43h */
         pc->port61 = port61_create(pc->ports, pc->pit, pc->clock);
     }
-    pc->port92 = port92_create(pc->ports, reset.call, reset.opaque);
+    if (ops->ignore_float_error) {
+        pc->ferr =
+            ferr_create(pc->ports, &pc->isa[IRQ_FLOAT], &(struct irq_line){ignne_set, pc, 0}); /* f0h */
+        pc->float_error = ferr_line(pc->ferr);
+    }
+    struct irq_line a20 = {a20_set, pc, 0};
+    pc->port92 = port92_create(pc->ports, &a20, reset.call, reset.opaque);
     pc->rtc = rtc_create(pc->ports, &pc->isa[IRQ_CLOCK], pc->clock); /* 70h */
     pc->dma = dma_create(pc->ports, pc->memory);                     /* 00h, c0h, 80h */
-    struct ps2_wiring ps2 = {pc->isa[IRQ_KEYBOARD], pc->isa[IRQ_MOUSE], pc->clock, reset.call, reset.opaque};
+    struct ps2_wiring ps2 = {pc->isa[IRQ_KEYBOARD], pc->isa[IRQ_MOUSE], a20, pc->clock, reset.call,
+                             reset.opaque};
     pc->ps2 = ps2_create(pc->ports, &ps2); /* 60h, 64h */
     struct input_sink ps2_parts = ps2_input(pc->ps2);
     inputs_init(&pc->inputs);
@@ -326,6 +355,8 @@ void pc_reset(struct pc *pc)
         port61_reset(pc->port61);
     }
     port92_reset(pc->port92);
+    if (pc->ferr)
+        ferr_reset(pc->ferr);
     rtc_reset(pc->rtc);
     dma_reset(pc->dma);
     ps2_reset(pc->ps2);
@@ -382,6 +413,7 @@ void pc_destroy(struct pc *pc)
     dma_destroy(pc->dma);
     rtc_destroy(pc->rtc);
     port92_destroy(pc->port92);
+    ferr_destroy(pc->ferr);
     port61_destroy(pc->port61);
     pit_destroy(pc->pit);
     ioapic_destroy(pc->ioapic);

@@ -22,8 +22,9 @@ struct bus *pc_ports(struct pc *pc);
 struct bus *pc_mmio(struct pc *pc);
 /* Vector of the 8259A pair, for engine_machine.acknowledge. */
 uint8_t pc_acknowledge(void *pc);
-/* For engine_machine.end_of_interrupt. */
+/* For engine_machine.end_of_interrupt and .float_error. */
 void pc_end_of_interrupt(void *pc, uint8_t vector);
+void pc_float_error(void *pc, bool level);
 
 void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
              const struct machine_ports *host, const struct pc_events *events);

@@ -285,7 +285,8 @@ static void flags_print(FILE *out, const struct cpu_state *state)
             wide ? "RFL" : "EFL", state->rflags);
     for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++)
         fputc(state->rflags & letters[i].bit ? letters[i].letter : '-', out);
-    fprintf(out, "] CPL=%u II=%d A20=1 SMM=0 HLT=%d\n", cpl, state->interrupt_shadow, state->halted);
+    fprintf(out, "] CPL=%u II=%d A20=%d SMM=0 HLT=%d\n", cpl, state->interrupt_shadow, !state->a20_closed,
+            state->halted);
 }
 
 void info_registers(struct call *call)

@@ -15,7 +15,14 @@ ENGINE = os.environ.get("ENGINE", "soft")
 QEMU = shutil.which("qemu-system-x86_64")
 DEVICES = ["-debugcon", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-no-reboot", "-display", "none"]
 # What TCG is known not to do; the guests' first lines tell.
-NOT_FOR_TCG = {"limits", "vme", "traps", "system64", "stack16"}
+NOT_FOR_TCG = {
+    "a20",
+    "limits",
+    "stack16",
+    "system64",
+    "traps",
+    "vme",
+}
 CPUS = {"smp": "4"}
 QEMU_CPU = "qemu64,+smep,+smap,+pdpe1gb"
 LEFT_WITH_ZERO = 1  # isa-debug-exit: value * 2 + 1

@@ -13,6 +13,7 @@ WRONG = "TCG does not do what it tests"
 # As for TCG on its own (tests/guests): it checks no limits and has no interrupt redirection. And QEMU 7.2 aborts in
 # tcg_handle_interrupt() when a nested guest writes CR8.
 NOT_IN_THE_LAB = {"limits": WRONG, "vme": WRONG, "traps": WRONG, "system64": WRONG, "stack16": WRONG,
+                  "a20": "KVM has no A20 gate",
                   "long": "QEMU itself ends when a nested guest writes CR8"}
 CPUS = {"smp": 2}
 ARGUMENTS = "-debugcon stdio -device isa-debug-exit,iobase=0xf4,iosize=0x04 -no-reboot -display none"

@@ -6,7 +6,7 @@
 enum { DATA = 0x60, STATUS = 0x64, COMMAND = 0x64, FULL = 0x01, AUXILIARY = 0x20 };
 
 static struct bench bench;
-static struct probe mouse;
+static struct probe mouse, a20;
 static struct ps2 *ps2;
 static struct input_sink keyboard;
 static unsigned resets;
@@ -23,7 +23,8 @@ static int setup(void **state)
     bench_open(&bench);
     resets = 0;
     mouse = (struct probe){0};
-    struct ps2_wiring wiring = {bench.line, {probe_set, &mouse, 0}, bench.clock, reset, NULL};
+    struct ps2_wiring wiring = {bench.line, {probe_set, &mouse, 0}, {probe_set, &a20, 0}, bench.clock, reset,
+                                NULL};
     ps2 = ps2_create(bench.ports, &wiring);
     keyboard = ps2_input(ps2);
     return 0;
@@ -498,9 +499,11 @@ static void output_port_resets_and_keeps_a20(void **state)
     assert_int_equal(next() & 0x03, 0x03);
     command(0xd1);
     out(&bench, DATA, 0xdd);
+    assert_false(a20.level);
     command(0xd0);
     assert_int_equal(next() & 0x03, 0x01);
     command(0xdf);
+    assert_true(a20.level);
     command(0xd0);
     assert_int_equal(next() & 0x03, 0x03);
     assert_int_equal(resets, 0);

@@ -45,9 +45,11 @@ static int teardown(void **state)
 static void port_92_reads_as_written_and_resets_on_a_rise(void **state)
 {
     (void)state;
-    struct port92 *port92 = port92_create(bench.ports, reset, NULL);
+    struct port92 *port92 = port92_create(bench.ports, &bench.line, reset, NULL);
     assert_int_equal(in(&bench, 0x92) & 0x03, 0x02);
+    assert_true(bench.probe.level);
     out(&bench, 0x92, 0x00);
+    assert_false(bench.probe.level);
     assert_int_equal(in(&bench, 0x92), 0x00);
     out(&bench, 0x92, 0x01);
     assert_int_equal(resets, 1);
@@ -55,6 +57,7 @@ static void port_92_reads_as_written_and_resets_on_a_rise(void **state)
     assert_int_equal(resets, 1);
     port92_reset(port92);
     assert_int_equal(in(&bench, 0x92), 0x02);
+    assert_true(bench.probe.level);
     port92_destroy(port92);
 }
 

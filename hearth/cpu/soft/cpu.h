@@ -155,7 +155,6 @@ struct cpu {
     bool halted, shutdown;
     bool single;       /* one instruction at a time now: TF, a shadow, breakpoints */
     bool step_skipped; /* the instruction under way delivered a software interrupt: no trap after it */
-    bool a20_masked;   /* not used by the pc (A20 is always on there); kept at false */
 
     /* The FPU, owned by x87.c; kept as FXSAVE image parts. */
     struct {
@@ -164,7 +163,7 @@ struct cpu {
         uint8_t top, tags;                /* tags: bit n set = Rn not empty */
         uint64_t ip, dp;
         uint16_t cs, ds;
-        bool ferr; /* FERR#: an unmasked error waits and CR0.NE is clear; IRQ 13 on a PC */
+        bool ferr; /* FERR#: an unmasked error was met while CR0.NE was clear */
     } fpu;
     uint8_t xmm[16][16] __attribute__((aligned(16)));
     uint32_t mxcsr;
@@ -277,11 +276,17 @@ static inline uint64_t system_linear(const struct cpu *cpu, uint64_t linear)
 
 /* ---- faults: interrupts.c ---- */
 
+/* What fault_jump is told. */
+enum fault_jump { JUMP_FAULT = 1, JUMP_WAIT };
+
 /* Raises an exception for the instruction under way; does not return. fault_error() pushes an error code. */
 _Noreturn void fault(struct cpu *cpu, unsigned vector);
 _Noreturn void fault_error(struct cpu *cpu, unsigned vector, uint32_t error);
 /* Says why, for the autopsy, just before one of the two above. Cheap: called on faults only. */
 void fault_because(struct cpu *cpu, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Waits for an interrupt, as HLT does, and has the instruction under way run again then; does not return. */
+_Noreturn void instruction_wait(struct cpu *cpu);
 
 /*
  * Delivers what cpu->pending holds (after a longjmp, with cpu->rip at the faulting instruction), following double

@@ -5,7 +5,7 @@
  * tell of KVM. Left out: clocks, kicks, page sharing.
  * Source: Linux, Documentation/virt/kvm/x86/hypercalls.rst.
  */
-#include "core/lock.h"
+#include "cpu/soft/device.h"
 #include "cpu/soft/soft.h"
 #include "cpu/soft/system.h"
 
@@ -46,10 +46,10 @@ static int64_t send_ipi(struct cpu *cpu, bool wide)
 
     if (command & COMMAND_DESTINATION)
         return INVALID;
-    machine_lock();
+    cpu_lock(cpu);
     sent = send(cpu, wide ? low : (uint32_t)low, first, command);
     sent += send(cpu, wide ? high : (uint32_t)high, first + width, command);
-    machine_unlock();
+    cpu_unlock(cpu);
     return sent;
 }
 

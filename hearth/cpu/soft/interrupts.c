@@ -44,11 +44,26 @@ struct event {
 
 /* ---- raising ---- */
 
-static _Noreturn void raise_pending(struct cpu *cpu)
+/* Back to the start of the instruction under way; what was counted from it on has not run. */
+static void withdraw(struct cpu *cpu)
 {
+    if (cpu->op)
+        cpu->instructions -= cpu->block->count - cpu->op->ordinal;
     cpu->rip = instruction_rip(cpu);
     cpu->op = NULL;
-    longjmp(cpu->fault_jump, 1);
+}
+
+static _Noreturn void raise_pending(struct cpu *cpu)
+{
+    withdraw(cpu);
+    longjmp(cpu->fault_jump, JUMP_FAULT);
+}
+
+_Noreturn void instruction_wait(struct cpu *cpu)
+{
+    withdraw(cpu);
+    cpu->halted = true;
+    longjmp(cpu->fault_jump, JUMP_WAIT);
 }
 
 _Noreturn void fault(struct cpu *cpu, unsigned vector)

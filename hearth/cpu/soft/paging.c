@@ -119,6 +119,12 @@ static const struct scheme *scheme_of(const struct cpu *cpu)
     return in_long_mode(cpu) ? &scheme_4 : cpu->cr4 & CR4_PAE ? &scheme_pae : &scheme_32;
 }
 
+/* What comes out of the CPU past the A20 gate. */
+static uint64_t gated(const struct cpu *cpu, uint64_t physical)
+{
+    return physical & atomic_load_explicit(&cpu->soft->address_lines, memory_order_relaxed);
+}
+
 static uint8_t *entry_host(struct cpu *cpu, uint64_t address)
 {
     uint64_t length;
@@ -142,13 +148,14 @@ static uint64_t entry_read(struct cpu *cpu, uint64_t address, unsigned size)
     return __atomic_load_n((uint32_t *)host, __ATOMIC_RELAXED);
 }
 
-static void walk_leaf(struct walk *walk, uint64_t entry, unsigned shift, uint64_t linear, bool global_pages)
+static void walk_leaf(const struct cpu *cpu, struct walk *walk, uint64_t entry, unsigned shift,
+                      uint64_t linear)
 {
     uint64_t offset = linear & ((1ull << shift) - 1) & PAGE_MASK;
 
-    walk->physical = (entry & walk->scheme->table_mask & ~((1ull << shift) - 1)) | offset;
+    walk->physical = gated(cpu, (entry & walk->scheme->table_mask & ~((1ull << shift) - 1)) | offset);
     walk->dirty = entry & ENTRY_DIRTY;
-    walk->global = global_pages && (entry & ENTRY_GLOBAL);
+    walk->global = (cpu->cr4 & CR4_PGE) && (entry & ENTRY_GLOBAL);
     walk->shift = shift;
 }
 
@@ -184,7 +191,7 @@ static bool walk_step(const struct cpu *cpu, const struct level *level, uint64_t
     walk->executable &= !(entry & ENTRY_NX);
     if (!large && level->shift != PAGE_SHIFT)
         return true;
-    walk_leaf(walk, entry, level->shift, linear, cpu->cr4 & CR4_PGE);
+    walk_leaf(cpu, walk, entry, level->shift, linear);
     return false;
 }
 
@@ -198,7 +205,8 @@ static void walk_tables_of(struct cpu *cpu, uint64_t linear, struct walk *walk)
     if (!walk_root(cpu, linear, walk, &table))
         return;
     for (const struct level *level = scheme->levels;; level++) {
-        uint64_t address = table + (linear >> level->shift & ((1u << level->bits) - 1)) * scheme->entry_size;
+        uint64_t index = linear >> level->shift & ((1u << level->bits) - 1);
+        uint64_t address = gated(cpu, table + index * scheme->entry_size);
 
         entry = entry_read(cpu, address, scheme->entry_size);
         walk->step[walk->steps].address = address;
@@ -279,7 +287,7 @@ bool paging_load_pointers(struct cpu *cpu, uint64_t cr3)
     uint64_t pointers[4];
 
     for (int i = 0; i < 4; i++) {
-        pointers[i] = entry_read(cpu, (cr3 & PDPTE_TABLE) + i * PDPTE_SIZE, PDPTE_SIZE);
+        pointers[i] = entry_read(cpu, gated(cpu, cr3 & PDPTE_TABLE) + i * PDPTE_SIZE, PDPTE_SIZE);
         if ((pointers[i] & ENTRY_PRESENT) && (pointers[i] & PDPTE_RESERVED))
             return false;
     }
@@ -519,9 +527,9 @@ static bool tlb_holds(const struct cpu *cpu, const struct tlb_origin *origin, ui
     return access != ACCESS_WRITE || (origin->rights & STORABLE) == STORABLE;
 }
 
-static void walk_unpaged(uint64_t page, struct walk *walk)
+static void walk_unpaged(const struct cpu *cpu, uint64_t page, struct walk *walk)
 {
-    *walk = (struct walk){.physical = page,
+    *walk = (struct walk){.physical = gated(cpu, page),
                           .shift = PAGE_SHIFT,
                           .writable = true,
                           .user = true,
@@ -547,7 +555,7 @@ static void walk_for(struct cpu *cpu, uint64_t linear, enum access access, bool 
     uint64_t page = linear & PAGE_MASK;
 
     if (!(cpu->cr0 & CR0_PG)) {
-        walk_unpaged(page, walk);
+        walk_unpaged(cpu, page, walk);
         /* Paging off: SMEP and SMAP have nothing to say. */
         walk->user = user;
         return;
@@ -604,7 +612,7 @@ bool paging_probe(struct cpu *cpu, uint64_t linear, uint64_t *physical)
     if (cpu->cr0 & CR0_PG)
         walk_tables_of(cpu, linear, &walk);
     else
-        walk_unpaged(linear & PAGE_MASK, &walk);
+        walk_unpaged(cpu, linear & PAGE_MASK, &walk);
     *physical = walk.physical | (linear & ~PAGE_MASK);
     return !walk.failed;
 }

@@ -164,14 +164,12 @@ static void single_run(struct cpu *cpu)
         debug_after(cpu, stepped);
 }
 
-/* fault() has jumped here, RIP at the instruction. Delivery may fault again and come back. */
-static void fault_take(struct cpu *cpu)
+/* fault() and instruction_wait() have jumped here, RIP at the instruction. Delivery may fault again and come back. */
+static void jump_take(struct cpu *cpu, enum fault_jump what)
 {
-    if (cpu->op)
-        cpu->instructions -= cpu->block->count - cpu->op->ordinal;
-    cpu->op = NULL;
     cpu->code->link_from = NULL;
-    exception_deliver(cpu);
+    if (what == JUMP_FAULT)
+        exception_deliver(cpu);
     segments_changed(cpu);
     atomic_store(&cpu->attention, 1);
 }
@@ -180,13 +178,15 @@ static enum run_result soft_run(struct vcpu *vcpu)
 {
     struct cpu *cpu = cpu_of(vcpu);
     enum run_result result;
+    enum fault_jump jump;
 
     gate_enter(cpu);
     if (cpu->debug_hit.kind != DEBUG_NOTHING)
         debugger_leave(cpu);
     atomic_store(&cpu->attention, 1);
-    if (setjmp(cpu->fault_jump))
-        fault_take(cpu);
+    jump = setjmp(cpu->fault_jump);
+    if (jump)
+        jump_take(cpu, jump);
     for (;;) {
         while (atomic_load_explicit(&cpu->attention, memory_order_relaxed))
             if (attend(cpu, &result)) {
@@ -339,6 +339,7 @@ static void soft_get_state(struct vcpu *vcpu, struct cpu_state *state)
     state->efer = cpu->efer;
     state->halted = cpu->halted || cpu->dormant;
     state->interrupt_shadow = cpu->interrupt_shadow;
+    state->a20_closed = atomic_load(&cpu->soft->address_lines) != UINT64_MAX;
     x87_image_get(cpu, state->fx);
 }
 
@@ -442,6 +443,22 @@ static void soft_message(struct engine *engine, const struct interrupt_message *
     message_route(soft_of(engine), message, NULL, SHORTHAND_NONE);
 }
 
+/* ---- pins ---- */
+
+static void soft_a20(struct engine *engine, bool open)
+{
+    const uint64_t line = 1 << 20, lines = open ? UINT64_MAX : ~line;
+    struct soft *soft = soft_of(engine);
+
+    if (atomic_exchange(&soft->address_lines, lines) != lines)
+        code_post(soft, line, PAGE_SIZE, true); /* all TLBs are void */
+}
+
+static void soft_ignore_float_error(struct engine *engine, bool ignore)
+{
+    atomic_store(&soft_of(engine)->ignne, ignore);
+}
+
 /* ---- the engine ---- */
 
 /* The map stands still while a CPU is in guest code, and no CPU goes on with what it knew of it. */
@@ -543,6 +560,7 @@ static struct engine *soft_create(const struct engine_machine *machine, char *er
         warn("-cpu host: CPU model 'host' requires KVM; on the software CPU it is max");
     soft->abilities.long_mode = features_have(&soft->cpuid.model.features, "lm");
     soft->abilities.lapic = true;
+    soft->address_lines = UINT64_MAX;
     soft->parallel = machine->cpus > 1;
     gate_create(&soft->gate);
     soft->cpus = allocate(machine->cpus * sizeof(struct cpu *));
@@ -589,6 +607,8 @@ const struct engine_ops engine_soft = {
     .interrupt = soft_interrupt,
     .nmi = soft_nmi,
     .message = soft_message,
+    .a20 = soft_a20,
+    .ignore_float_error = soft_ignore_float_error,
     .reset = soft_reset,
     .get_state = soft_get_state,
     .set_state = soft_set_state,

@@ -18,8 +18,10 @@ struct soft {
     bool parallel; /* several CPUs, each on its own thread */
     struct marks marks;
     struct gate gate;
-    struct cpu **cpus;       /* machine.cpus of them */
-    struct cpu *lock_holder; /* the CPU whose thread has the machine lock, which guards this too */
+    struct cpu **cpus;              /* machine.cpus of them */
+    _Atomic uint64_t address_lines; /* what the A20 gate lets pass of a physical address */
+    _Atomic bool ignne;             /* IGNNE#: errors of the x87 are ignored while CR0.NE is clear */
+    struct cpu *lock_holder;        /* the CPU whose thread has the machine lock, which guards this too */
 };
 
 static inline struct cpu *cpu_of(struct vcpu *vcpu)

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "cpu/soft/access.h"
+#include "cpu/soft/device.h"
+#include "cpu/soft/soft.h"
 #include "cpu/soft/x87-host.h"
 #include "cpu/soft/x87-internal.h"
 
@@ -25,14 +27,35 @@ void x87_available(struct cpu *cpu)
         fault(cpu, VECTOR_NM);
 }
 
-/* With CR0.NE clear the PC answers FERR# with IRQ 13 and IGNNE#; the instruction then goes on. */
+/* Machine lock held. */
+static void ferr_set_locked(struct cpu *cpu, bool level)
+{
+    const struct engine_machine *machine = cpu->machine;
+
+    if (cpu->fpu.ferr != level && machine->float_error)
+        machine->float_error(machine->opaque, level);
+    cpu->fpu.ferr = level;
+}
+
+static void ferr_set(struct cpu *cpu, bool level)
+{
+    if (cpu->fpu.ferr == level)
+        return;
+    cpu_lock(cpu);
+    ferr_set_locked(cpu, level);
+    cpu_unlock(cpu);
+}
+
+/* With CR0.NE clear the PC answers FERR# with IRQ 13, and its handler with IGNNE#: then the instruction goes on. */
 void x87_raise_pending(struct cpu *cpu)
 {
     if (!(cpu->fpu.status & STATUS_ES))
         return;
     if (cpu->cr0 & CR0_NE)
         fault(cpu, VECTOR_MF);
-    cpu->fpu.ferr = true;
+    ferr_set(cpu, true);
+    if (cpu->machine->float_error && !atomic_load(&cpu->soft->ignne))
+        instruction_wait(cpu);
 }
 
 void x87_wait(struct cpu *cpu)
@@ -53,7 +76,7 @@ void x87_status_set(struct cpu *cpu, uint16_t status)
     if (status & ~cpu->fpu.control & STATUS_EXCEPTIONS)
         status |= STATUS_ES | STATUS_B;
     else
-        cpu->fpu.ferr = false;
+        ferr_set(cpu, false);
     cpu->fpu.status = status;
 }
 
@@ -80,6 +103,7 @@ void x87_clear(struct cpu *cpu)
 
 void x87_reset(struct cpu *cpu)
 {
+    ferr_set_locked(cpu, false);
     x87_clear(cpu);
     x87_control_set(cpu, CONTROL_RESERVED_ONE);
     cpu->fpu.tags = 0xff;
@@ -229,6 +253,7 @@ void x87_image_put(struct cpu *cpu, const uint8_t fx[512])
 {
     struct x87_image image;
     memcpy(&image, fx, sizeof image);
+    ferr_set_locked(cpu, false);
     cpu->fpu.top = (image.status & STATUS_TOP) >> STATUS_TOP_SHIFT;
     cpu->fpu.tags = image.tags;
     cpu->fpu.opcode = image.opcode & FOP_MASK;

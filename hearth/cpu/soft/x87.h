@@ -20,7 +20,7 @@ void x87_memory(struct cpu *cpu, uint8_t opcode, uint8_t modrm, enum segment_nam
 void x87_wait(struct cpu *cpu);
 
 /* After RESET (not FNINIT). */
-void x87_reset(struct cpu *cpu);
+void x87_reset(struct cpu *cpu); /* this and x87_image_put(): machine lock held */
 /* x87, XMM and MXCSR as FXSAVE with REX.W writes them: cpu_state.fx. */
 void x87_image_get(const struct cpu *cpu, uint8_t fx[512]);
 void x87_image_put(struct cpu *cpu, const uint8_t fx[512]);
