@@ -11,7 +11,7 @@ from hearth import HEARTH, ROOT, Monitor, Skip, expect, image, main, wait_for
 
 def run(*arguments, **options):
     return subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          timeout=120, **options)
+                          timeout=600, **options)
 
 
 def goes_into_the_background():
@@ -19,20 +19,24 @@ def goes_into_the_background():
         pidfile, path = os.path.join(folder, "pid"), os.path.join(folder, "monitor")
         line = [HEARTH, "-daemonize", "-pidfile", pidfile, "-accel", "soft", "-m", "32M", "-fda", image("spark.img"),
                 "-monitor", f"unix:{path},server=on,wait=off", "-serial", f"file:{folder}/serial"]
-        done = run(*line)
-        expect(done.returncode == 0, done.stderr)
-        # The parent comes back when everything is set up: both files are there.
-        expect(os.stat(pidfile).st_mode & 0o777 == 0o600, "the pidfile's mode")
-        pid = int(open(pidfile, encoding="ascii").read())
-        monitor = Monitor(path)
-        wait_for(lambda: "spark> " in open(f"{folder}/serial", encoding="latin-1").read(), "spark's prompt")
-        expect(monitor.run("info status") == "VM status: running", "it runs")
-        expect(os.readlink(f"/proc/{pid}/fd/0") == "/dev/null" and os.getsid(pid) == pid, "detached")
-        second = run(HEARTH, "-daemonize", "-pidfile", pidfile, "-accel", "soft")
-        expect(second.returncode == 1 and "another process has it" in second.stderr, second.stderr)
-        os.kill(pid, signal.SIGTERM)
-        wait_for(lambda: not os.path.exists(pidfile), "the pidfile to go")
-        expect(not os.path.exists(path), "and the socket")
+        try:
+            done = run(*line)
+            expect(done.returncode == 0, done.stderr)
+            # The parent comes back when everything is set up: both files are there.
+            expect(os.stat(pidfile).st_mode & 0o777 == 0o600, "the pidfile's mode")
+            pid = int(open(pidfile, encoding="ascii").read())
+            monitor = Monitor(path)
+            wait_for(lambda: "spark> " in open(f"{folder}/serial", encoding="latin-1").read(), "spark's prompt")
+            expect(monitor.run("info status") == "VM status: running", "it runs")
+            expect(os.readlink(f"/proc/{pid}/fd/0") == "/dev/null" and os.getsid(pid) == pid, "detached")
+            second = run(HEARTH, "-daemonize", "-pidfile", pidfile, "-accel", "soft")
+            expect(second.returncode == 1 and "another process has it" in second.stderr, second.stderr)
+            os.kill(pid, signal.SIGTERM)
+            wait_for(lambda: not os.path.exists(pidfile), "the pidfile to go")
+            expect(not os.path.exists(path), "and the socket")
+        finally:
+            if os.path.exists(pidfile):
+                os.kill(int(open(pidfile, encoding="ascii").read()), signal.SIGKILL)
 
 
 def errors_reach_the_terminal():
