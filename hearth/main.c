@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "commands/commands.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "display/terminal.h"
@@ -324,7 +325,11 @@ int main(int argc, char **argv)
 {
     struct session session = {0};
 
+    int answer;
+
     standard_descriptors_open();
+    if (command_run(argc, argv, &answer))
+        return answer;
     options_parse(&session.config, argc, argv);
     if (machine_help(&session.config))
         return 0;

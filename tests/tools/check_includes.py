@@ -5,13 +5,14 @@ import re
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-ALL = {"core", "cpu", "devices", "firmware", "storage", "display", "monitor", "host", "machine", "options"}
+ALL = {"core", "cpu", "devices", "firmware", "storage", "display", "monitor", "host", "machine", "options", "commands"}
 
 # Layer -> what it may include besides itself: whole layers, or single headers.
 ALLOWED = {
     "main.c": ALL,
     "options": {"core/log.h", "core/settings.h", "core/topology.h"},
-    "machine": ALL - {"monitor", "options"} | {"options/config.h"},
+    "commands": {"core", "cpu/engine.h", "storage/block.h"},
+    "machine": ALL - {"monitor", "options", "commands"} | {"options/config.h"},
     "monitor": {"core", "host", "display", "machine/machine.h", "storage/block.h", "cpu/engine.h", "cpu/state.h",
                 "cpu/walk.h", "cpu/disassemble.h", "options/options.h", "options/config.h"},
     "display": {"core", "host"},
