@@ -64,6 +64,11 @@ uint64_t clock_now(const struct clock *clock)
     return monotonic() - atomic_load_explicit(&clock->offset, memory_order_relaxed);
 }
 
+bool clock_runs(const struct clock *clock)
+{
+    return clock->running || clock->test;
+}
+
 /* Sets the timerfd to the first deadline; a clock that stands wakes nobody. */
 static void descriptor_set(struct clock *clock)
 {

@@ -22,6 +22,9 @@ void clock_destroy(struct clock *clock);
 /* Any thread, with or without the lock. Never goes backwards. */
 uint64_t clock_now(const struct clock *clock);
 
+/* Machine lock held: whether time passes (the machine is not paused). */
+bool clock_runs(const struct clock *clock);
+
 /* Machine lock held. Idempotent. */
 void clock_start(struct clock *clock);
 void clock_stop(struct clock *clock);

@@ -148,6 +148,15 @@ const char *settings_text(struct settings *settings, const char *key, const char
     return value ? value : fallback;
 }
 
+const char *settings_text_at(struct settings *settings, const char *key, unsigned index)
+{
+    value_of(settings, key); /* marks them all as known */
+    for (struct property *property = settings->properties; property; property = property->next)
+        if (!strcmp(property->key, key) && index-- == 0)
+            return property->value;
+    return NULL;
+}
+
 uint64_t settings_number(struct settings *settings, const char *key, uint64_t fallback, uint64_t most)
 {
     const char *value = value_of(settings, key);

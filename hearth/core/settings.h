@@ -31,6 +31,8 @@ void settings_free_all(struct settings *list);
 /* Each marks the key as known. Without the key they answer `fallback`. Texts live as long as the settings. */
 bool settings_has(struct settings *settings, const char *key);
 const char *settings_text(struct settings *settings, const char *key, const char *fallback);
+/* Of a key that may be given several times: the index-th, NULL behind the last. */
+const char *settings_text_at(struct settings *settings, const char *key, unsigned index);
 uint64_t settings_number(struct settings *settings, const char *key, uint64_t fallback, uint64_t most);
 bool settings_switch(struct settings *settings, const char *key, bool fallback);
 /* A size as size_parse() reads it; a bare number counts `unit` bytes. */

@@ -21,6 +21,7 @@ enum {
     BIOS_MOST = 16 << 20,
     BIOS_LOW = 128 << 10,
     VGA_MOST = 256 << 10,
+    OPTION_ROM_MOST = 1 << 20,
     MEGABYTE = 1 << 20,
 };
 
@@ -28,7 +29,7 @@ enum {
 #define LOW_RAM_MOST   0xe0000000ull
 #define LOW_RAM_SPLIT  0xc0000000ull
 
-static const char *const directories[] = {"/usr/share/seabios", "/usr/share/qemu"};
+static const char *const directories[] = {"/usr/share/seabios", "/usr/share/qemu", "/usr/lib/ipxe/qemu"};
 enum { DIRECTORIES = sizeof(directories) / sizeof(directories[0]) };
 
 /* A name without a slash that is no file here is looked for in the firmware directories. */
@@ -138,6 +139,18 @@ bool firmware_load_vga(struct firmware *rom, char *error, size_t error_size)
     why = image_read(rom, 1, VGA_MOST);
     if (why)
         snprintf(error, error_size, "could not load VGA BIOS '%s': %s", rom->path, why);
+    return !why;
+}
+
+bool firmware_load_rom(struct firmware *rom, const char *name, char *error, size_t error_size)
+{
+    const char *why =
+        "no such file here nor in the firmware directories (iPXE's are in the package ipxe-qemu)";
+    *rom = (struct firmware){0};
+    if (image_find(rom, name))
+        why = image_read(rom, 1, OPTION_ROM_MOST);
+    if (why)
+        snprintf(error, error_size, "could not load option ROM '%s': %s", name, why);
     return !why;
 }
 

@@ -27,6 +27,8 @@ struct firmware {
 bool firmware_load_bios(struct firmware *bios, const char *path, char *error, size_t error_size);
 /* The same for the VGA BIOS of the standard adapter. */
 bool firmware_load_vga(struct firmware *rom, char *error, size_t error_size);
+/* The same for a card's boot ROM. */
+bool firmware_load_rom(struct firmware *rom, const char *name, char *error, size_t error_size);
 void firmware_free(struct firmware *firmware);
 
 /* Maps RAM from 1 MiB up (below that the host bridge does) and the BIOS, if there is one, below 4 GiB. */

@@ -1,5 +1,5 @@
 /*
- * The event loop on poll(2): a dozen descriptors at the most, so a plain array does. An eventfd wakes it.
+ * The event loop on poll(2): a dozen descriptors as a rule, so a plain array does. An eventfd wakes it.
  */
 #include "host/loop.h"
 
@@ -15,7 +15,7 @@
 
 #include "core/log.h"
 
-enum { WATCHES_MOST = 64, TICKS_MOST = 8 };
+enum { WATCHES_MOST = 64, TICKS_MOST = 8, POLLERS_MOST = 16 };
 
 struct watch {
     int descriptor; /* -1: free */
@@ -37,6 +37,9 @@ struct loop {
     _Atomic bool quit;
     struct watch watches[WATCHES_MOST];
     struct tick ticks[TICKS_MOST];
+    struct loop_poller pollers[POLLERS_MOST]; /* opaque NULL: free */
+    struct pollfd *polled;                    /* this round's */
+    size_t polled_count, polled_room;
 };
 
 struct loop *loop_create(pthread_mutex_t *lock)
@@ -58,6 +61,7 @@ struct loop *loop_create(pthread_mutex_t *lock)
 void loop_destroy(struct loop *loop)
 {
     close(loop->wake);
+    free(loop->polled);
     free(loop);
 }
 
@@ -136,41 +140,106 @@ static void ticks_run(struct loop *loop)
     }
 }
 
-static void watches_run(struct loop *loop, const struct pollfd *polled, int count)
+/* ---- pollers */
+
+static struct loop_poller *poller_find(struct loop *loop, const void *opaque)
 {
-    for (int i = 0; i < count; i++) {
-        if (!polled[i].revents)
+    for (int i = 0; i < POLLERS_MOST; i++)
+        if (loop->pollers[i].opaque == opaque)
+            return &loop->pollers[i];
+    return NULL;
+}
+
+void loop_add_poller(struct loop *loop, const struct loop_poller *poller)
+{
+    struct loop_poller *place = poller_find(loop, poller->opaque);
+    if (!place)
+        place = poller_find(loop, NULL);
+    if (!place) {
+        warn("more than %d networks: one is left unserved", POLLERS_MOST);
+        return;
+    }
+    *place = *poller;
+    loop_wake(loop);
+}
+
+void loop_remove_poller(struct loop *loop, const void *opaque)
+{
+    struct loop_poller *place = poller_find(loop, opaque);
+    if (place)
+        *place = (struct loop_poller){0};
+}
+
+int loop_poll_add(struct loop *loop, int descriptor, short events)
+{
+    if (loop->polled_count == loop->polled_room) {
+        size_t room = loop->polled_room ? 2 * loop->polled_room : WATCHES_MOST;
+        struct pollfd *polled = allocate(room * sizeof(*polled));
+        if (loop->polled_count)
+            memcpy(polled, loop->polled, loop->polled_count * sizeof(*polled));
+        free(loop->polled);
+        loop->polled = polled;
+        loop->polled_room = room;
+    }
+    loop->polled[loop->polled_count] = (struct pollfd){descriptor, events, 0};
+    return (int)loop->polled_count++;
+}
+
+short loop_poll_events(const struct loop *loop, int index)
+{
+    return index >= 0 && (size_t)index < loop->polled_count ? loop->polled[index].revents : 0;
+}
+
+/* ---- a round */
+
+static void watches_run(struct loop *loop, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct pollfd polled = loop->polled[i];
+        if (!polled.revents)
             continue;
         /* An earlier callback may have taken this one away. */
-        struct watch *watch = watch_find(loop, polled[i].fd);
+        struct watch *watch = watch_find(loop, polled.fd);
         if (watch)
-            watch->ready(watch->opaque, polled[i].fd, polled[i].revents);
+            watch->ready(watch->opaque, polled.fd, polled.revents);
     }
 }
 
-static void round_run(struct loop *loop)
+static void wake_clear(struct loop *loop)
 {
-    struct pollfd polled[WATCHES_MOST + 1];
-    int count = 0;
+    uint64_t value;
+    while (read(loop->wake, &value, sizeof(value)) < 0 && errno == EINTR) {
+    }
+}
+
+void loop_run_once(struct loop *loop)
+{
+    loop->polled_count = 0;
+    loop_poll_add(loop, loop->wake, POLLIN);
     for (int i = 0; i < WATCHES_MOST; i++)
         if (loop->watches[i].descriptor >= 0)
-            polled[count++] = (struct pollfd){loop->watches[i].descriptor, loop->watches[i].events, 0};
-    polled[count] = (struct pollfd){loop->wake, POLLIN, 0};
+            loop_poll_add(loop, loop->watches[i].descriptor, loop->watches[i].events);
+    size_t watched = loop->polled_count;
     int timeout = ticks_timeout(loop);
+    for (int i = 0; i < POLLERS_MOST; i++)
+        if (loop->pollers[i].opaque)
+            loop->pollers[i].prepare(loop->pollers[i].opaque, loop, &timeout);
 
     if (loop->lock)
         pthread_mutex_unlock(loop->lock);
-    int ready = poll(polled, (nfds_t)count + 1, timeout);
+    int ready = poll(loop->polled, (nfds_t)loop->polled_count, timeout);
     if (loop->lock)
         pthread_mutex_lock(loop->lock);
 
-    if (ready > 0 && polled[count].revents) {
-        uint64_t value;
-        while (read(loop->wake, &value, sizeof(value)) < 0 && errno == EINTR) {
-        }
-    }
-    if (ready > 0)
-        watches_run(loop, polled, count);
+    if (ready < 0)
+        for (size_t i = 0; i < loop->polled_count; i++)
+            loop->polled[i].revents = 0;
+    if (loop->polled[0].revents)
+        wake_clear(loop);
+    watches_run(loop, watched);
+    for (int i = 0; i < POLLERS_MOST; i++)
+        if (loop->pollers[i].opaque)
+            loop->pollers[i].polled(loop->pollers[i].opaque, loop);
     ticks_run(loop);
 }
 
@@ -179,7 +248,7 @@ void loop_run(struct loop *loop)
     if (loop->lock)
         pthread_mutex_lock(loop->lock);
     while (!loop->quit)
-        round_run(loop);
+        loop_run_once(loop);
     if (loop->lock)
         pthread_mutex_unlock(loop->lock);
 }

@@ -25,6 +25,26 @@ void loop_unwatch(struct loop *loop, int descriptor);
 /* Calls `tick` about every `milliseconds` while the loop runs (screen refresh). 0 stops it. One tick for each opaque. */
 void loop_every(struct loop *loop, unsigned milliseconds, void (*tick)(void *opaque), void *opaque);
 
+/*
+ * Somebody whose descriptors change from round to round (libslirp). `prepare` is called before each poll(): it names its
+ * descriptors with loop_poll_add() and may shorten *timeout (milliseconds, -1 for ever). `polled` is called after each and
+ * reads the answers with loop_poll_events().
+ */
+struct loop_poller {
+    void *opaque;
+    void (*prepare)(void *opaque, struct loop *loop, int *timeout);
+    void (*polled)(void *opaque, struct loop *loop);
+};
+
+/* Copied; one for each opaque. Machine lock held, any thread. */
+void loop_add_poller(struct loop *loop, const struct loop_poller *poller);
+void loop_remove_poller(struct loop *loop, const void *opaque);
+/* Answers the index for loop_poll_events() after the poll. */
+int loop_poll_add(struct loop *loop, int descriptor, short events);
+short loop_poll_events(const struct loop *loop, int index);
+
+/* One poll() and what follows from it; lock held. */
+void loop_run_once(struct loop *loop);
 /* Runs until loop_quit(). */
 void loop_run(struct loop *loop);
 /* Any thread, also a signal handler. loop_run() returns after the callbacks under way. */

@@ -6,7 +6,7 @@
 #include "machine/pc-parts.h"
 
 extern const struct driver ide_hd_driver, ide_cd_driver, floppy_driver;
-extern const struct driver virtio_rng_driver, virtio_balloon_driver;
+extern const struct driver virtio_rng_driver, virtio_balloon_driver, e1000_driver;
 
 /* Where addr=SLOT[.FUNCTION] (in hex), bus=, multifunction= put a PCI function; without addr= the first free slot. False after
  * settings_refuse(). */

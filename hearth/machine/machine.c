@@ -22,6 +22,7 @@
 #include "host/pin.h"
 #include "machine/attach.h"
 #include "machine/drives.h"
+#include "machine/network.h"
 #include "machine/pc.h"
 #include "machine/typist.h"
 
@@ -503,6 +504,8 @@ bool machine_help(const struct machine_config *config)
         cpu_models_print(stdout);
         return true;
     }
+    if (network_help(config))
+        return true;
     for (struct settings *at = config->devices; at; at = settings_next(at)) {
         if (!is_help(settings_text(at, "driver", "")))
             continue;
@@ -674,6 +677,27 @@ bool machine_set_balloon(struct machine *machine, uint64_t bytes)
 bool machine_print_balloon(struct machine *machine, FILE *out)
 {
     return pc_print_balloon(machine->pc, out);
+}
+
+void machine_print_network(struct machine *machine, FILE *out)
+{
+    network_print(pc_network(machine->pc), out);
+}
+
+void machine_print_connections(struct machine *machine, FILE *out)
+{
+    network_print_connections(pc_network(machine->pc), out);
+}
+
+bool machine_set_link(struct machine *machine, const char *name, bool up)
+{
+    return network_set_link(pc_network(machine->pc), name, up);
+}
+
+bool machine_forward(struct machine *machine, const char *network, const char *rule, bool add, char *error,
+                     size_t error_size)
+{
+    return network_forward(pc_network(machine->pc), network, rule, add, error, error_size);
 }
 
 void machine_print_pic(struct machine *machine, FILE *out)

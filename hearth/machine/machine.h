@@ -37,7 +37,8 @@ struct machine_ports {
     struct character_port *debugcon;
 };
 
-/* Answers `-device help` and `-cpu help` on stdout; false if that was not asked for. Before machine_create(). */
+/* Answers `-device help`, `-cpu help`, `-nic help` and `-netdev help` on stdout; false if none of them was asked for. Before
+ * machine_create(). */
 bool machine_help(const struct machine_config *config);
 
 /*
@@ -127,6 +128,15 @@ void machine_press_buttons(struct machine *machine, unsigned buttons);
 /* How much memory the guest is to keep, and how much it has. False: it has no balloon (-device virtio-balloon). */
 bool machine_set_balloon(struct machine *machine, uint64_t bytes);
 bool machine_print_balloon(struct machine *machine, FILE *out);
+/* `info network`, `info usernet`. */
+void machine_print_network(struct machine *machine, FILE *out);
+void machine_print_connections(struct machine *machine, FILE *out);
+/* By the name of a network card or its backend; false if there is none. */
+bool machine_set_link(struct machine *machine, const char *name, bool up);
+/* Adds a rule "tcp:[ADDRESS]:PORT-[ADDRESS]:PORT", or removes "tcp:[ADDRESS]:PORT". `network` is its id, or NULL for the
+ * first that forwards. False with one line in error. */
+bool machine_forward(struct machine *machine, const char *network, const char *rule, bool add, char *error,
+                     size_t error_size);
 void machine_print_pic(struct machine *machine, FILE *out);
 
 /* Media of CD-ROM and diskette drives, named by -drive's id= ("ide1-cd0", "floppy0") or -device's. False with one line in

@@ -34,6 +34,7 @@ struct pc {
     const struct cpus *cpus; /* which are there, as machine.c keeps it */
     struct pc_events events;
     struct clock *clock;
+    struct loop *loop;
     const struct engine_ops *ops;
     struct engine *engine;
 
@@ -65,7 +66,9 @@ struct pc {
     struct fwcfg *fwcfg;
     struct debug_console *debugcon;
     struct attached *attached; /* by -device and device_add */
-    struct direct *kernel;     /* NULL: SeaBIOS starts */
+    struct network *network;
+    unsigned network_cards, network_cards_named; /* so far: for names and addresses */
+    struct direct *kernel;                       /* NULL: SeaBIOS starts */
 
     struct block_pool *disk_threads;
     struct drive *drives;

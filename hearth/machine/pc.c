@@ -37,6 +37,7 @@
 #include "machine/attach.h"
 #include "machine/boot-order.h"
 #include "machine/drives.h"
+#include "machine/network.h"
 #include "machine/pc-parts.h"
 #include "storage/pool.h"
 
@@ -64,6 +65,7 @@ struct pc *pc_create(const struct machine_config *config, const struct cpus *cpu
     pc->config = config;
     pc->cpus = cpus;
     pc->clock = clock;
+    pc->loop = loop;
     pc->disk_threads = pool_create(loop);
     pc->memory = memory_create(config->ram_size);
     if (!pc->memory)
@@ -196,10 +198,9 @@ struct irq_line pc_gsi(struct pc *pc, int gsi)
     return (struct irq_line){NULL, NULL, 0};
 }
 
-static void devices_attach(struct pc *pc)
+static void devices_attach(struct pc *pc, struct settings *list)
 {
-    drives_attach_virtio(pc);
-    for (struct settings *at = pc->config->devices; at; at = settings_next(at)) {
+    for (struct settings *at = list; at; at = settings_next(at)) {
         const char *error = attach(pc, &pc->attached, at);
         if (error)
             die("%s", error);
@@ -296,7 +297,10 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
     pc->fwcfg = fwcfg_create(pc->ports, pc->memory); /* 510h */
     if (config->debugcon && strcmp(config->debugcon, "none"))
         pc->debugcon = debug_console_create(pc->ports, config->debugcon_port, host->debugcon);
-    devices_attach(pc);
+    pc->network = network_open(config, &(struct net_host){pc->loop, pc->clock});
+    devices_attach(pc, network_cards(pc->network)); /* 03.0 */
+    devices_attach(pc, config->devices);
+    network_check(pc->network);
     if (config->kernel)
         kernel_open(pc);
 }
@@ -398,6 +402,7 @@ void pc_destroy(struct pc *pc)
 {
     direct_close(pc->kernel);
     attached_destroy(pc->attached);
+    network_close(pc->network);
     debug_console_destroy(pc->debugcon);
     fwcfg_destroy(pc->fwcfg);
     vga_destroy(pc->vga);
@@ -450,6 +455,11 @@ const struct input_sink *pc_input(struct pc *pc)
 unsigned pc_buttons(const struct pc *pc)
 {
     return pc->inputs.buttons;
+}
+
+struct network *pc_network(struct pc *pc)
+{
+    return pc->network;
 }
 
 void pc_print_pic(struct pc *pc, FILE *out)

@@ -5,6 +5,7 @@
 #include "machine/machine.h"
 
 struct pc;
+struct network;
 
 /* What the parts ask of the machine; called with the lock held, on any thread. */
 struct pc_events {
@@ -42,6 +43,7 @@ unsigned pc_buttons(const struct pc *pc); /* of the pointer, as last told */
 /* False: there is no balloon. */
 bool pc_set_balloon(struct pc *pc, uint64_t bytes);
 bool pc_print_balloon(struct pc *pc, FILE *out);
+struct network *pc_network(struct pc *pc);
 void pc_print_pic(struct pc *pc, FILE *out);
 void pc_print_pci(struct pc *pc, FILE *out);
 

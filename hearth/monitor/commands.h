@@ -65,6 +65,12 @@ void info_mtree(struct call *call);
 /* tables.c */
 void info_mem(struct call *call);
 void info_tlb(struct call *call);
+/* network.c */
+void command_hostfwd_add(struct call *call);
+void command_hostfwd_remove(struct call *call);
+void command_set_link(struct call *call);
+void info_network(struct call *call);
+void info_usernet(struct call *call);
 
 /* block.c */
 void command_eject(struct call *call);

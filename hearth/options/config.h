@@ -53,9 +53,10 @@ struct machine_config {
     const char *debugcon; /* NULL: none */
     uint16_t debugcon_port;
 
-    struct settings *devices;         /* -device, as typed and in order: machine/attach.h makes them */
-    struct settings *chardevs, *mons; /* options/parse-character.c */
-    struct settings *values;          /* what strings here point into */
+    struct settings *devices;               /* -device, as typed and in order: machine/attach.h makes them */
+    struct settings *chardevs, *mons;       /* options/parse-character.c */
+    struct settings *values;                /* what strings here point into */
+    struct settings *netdevs, *nics, *nets; /* -netdev, -nic, -net: machine/network.c */
 
     bool daemonize;
     const char *pidfile;

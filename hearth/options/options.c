@@ -69,7 +69,7 @@ const struct option options[] = {
     {"machine", "pc[,accel=]", parse_machine, "the machine; there is pc, a 440FX with PIIX3"},
     {"M", "pc", parse_machine, NULL},
     {"name", "NAME", parse_name, "what to call this guest"},
-    {"nodefaults", NULL, parse_nodefaults, "add no devices that were not asked for"},
+    {"nodefaults", NULL, parse_nodefaults, "add no devices that were not asked for: no network card"},
     {NULL, "Disks and booting", NULL, NULL},
     {"fda", "FILE", parse_fd, "floppy image in drive A; -fdb for B"},
     {"fdb", "FILE", parse_fd, NULL},
@@ -109,6 +109,17 @@ const struct option options[] = {
     {"mon", "chardev=ID[,mode=]", parse_mon, "a monitor there; mode=control: one for programs"},
     {"debugcon", "HOST", parse_debugcon, "where the debug port (e9h) goes, as -serial"},
     {"global", "isa-debugcon.iobase=PORT", parse_global, "another debug port; SeaBIOS's is 0x402"},
+    {NULL, "Network", NULL, NULL},
+    {"nic", "user|tap|none[,...]", parse_nic,
+     "a network card and what it is joined to: the user network (default;\nno set-up: the guest's "
+     "connections are "
+     "hearth's own), a tap device,\nor nothing; ,model=e1000 ,mac=ADDRESS and what -netdev takes"},
+    {"netdev", "user,id=ID[,...]", parse_netdev,
+     "the user network for -device CARD,netdev=ID: net=10.0.2.0/24 host=\ndns= dhcpstart= hostname= "
+     "restrict=on|off "
+     "tftp=DIR bootfile=FILE\nhostfwd=tcp:[HOST]:PORT-[GUEST]:PORT\nguestfwd=tcp:ADDRESS:PORT-cmd:COMMAND"},
+    {"netdev", "tap,id=ID[,...]", parse_netdev, "a tap device: ifname=NAME, or fd=N that is open already"},
+    {"net", "nic|user|tap|none", parse_net, "cards and networks in the old form, joined in their order"},
     {NULL, "Control", NULL, NULL},
     {"S", NULL, parse_start_stopped, "do not start the CPUs (`cont` in the monitor does)"},
     {"gdb", "HOST", parse_gdb,
@@ -214,5 +225,8 @@ void options_free(struct machine_config *config)
     settings_free_all(config->devices);
     settings_free_all(config->chardevs);
     settings_free_all(config->mons);
+    settings_free_all(config->netdevs);
+    settings_free_all(config->nics);
+    settings_free_all(config->nets);
     settings_free_all(config->values);
 }

@@ -35,7 +35,7 @@ parse_function parse_display, parse_nographic, parse_vga, parse_serial, parse_mo
     parse_gdb_default, parse_debugcon, parse_global;
 parse_function parse_chardev, parse_mon;
 parse_function parse_daemonize, parse_pidfile, parse_completion;
-parse_function parse_device;
+parse_function parse_device, parse_netdev, parse_nic, parse_net;
 
 /* Once all options are there: replaces chardev:ID by what the -chardev of that id says, and sees to -mon. */
 void characters_resolve(struct machine_config *config);

@@ -16,9 +16,17 @@
 #define WITHOUT_QMP "\nLeft out: QMP (libjansson was not there at build time)"
 #endif
 
+#ifdef HAVE_SLIRP
+#define USER         ", user network (libslirp)"
+#define WITHOUT_USER ""
+#else
+#define USER         ""
+#define WITHOUT_USER "\nLeft out: the user network (libslirp was not there at build time)"
+#endif
+
 void options_version(FILE *out)
 {
-    fprintf(out,
-            "hearth version " HEARTH_VERSION ", a PC emulator with QEMU's command line\n"
-            "Built with: kvm and soft engines, disassembler (Zydis), " PNG QMP WITHOUT_PNG WITHOUT_QMP "\n");
+    fprintf(out, "hearth version " HEARTH_VERSION ", a PC emulator with QEMU's command line\n"
+                 "Built with: kvm and soft engines, disassembler (Zydis), " PNG QMP USER WITHOUT_PNG
+                     WITHOUT_QMP WITHOUT_USER "\n");
 }

@@ -77,6 +77,7 @@ packages_for_build() {
     packages_need "$(header Zydis/Zydis.h)" libzydis-dev zydis-devel zydis zydis-dev
     packages_need "$(header png.h)"    libpng-dev libpng-devel libpng libpng-dev
     packages_need "$(header jansson.h)" libjansson-dev jansson-devel jansson jansson-dev
+    packages_need "$(header slirp/libslirp.h)" libslirp-dev libslirp-devel libslirp libslirp-dev
     packages_need "command -v mcopy"   mtools mtools mtools mtools
     packages_need "command -v xorriso" xorriso xorriso libisoburn xorriso
     packages_need "ls /usr/share/seabios/bios-256k.bin || ls /usr/share/qemu/bios-256k.bin" \
