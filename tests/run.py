@@ -50,6 +50,8 @@ def jobs():
         found.append(Job("spark_panic in bochs", [sys.executable, "tests/system/spark_panic.py", "--machine", "bochs"], 1800))
     for program in sorted(glob("build/tests/*_test")):
         found.append(Job(program, [program], 300))
+    for program in ("build/tests/cpu_test", "build/tests/soft_test"):
+        found.append(Job(f"{program}, translated", [program, "--translate", "1"], 300))
     for program in sorted(glob("build/san/tests/*_test")):
         found.append(Job(program, [program], 600))
     found.append(Job("include directions", [sys.executable, "tests/tools/check_includes.py"]))

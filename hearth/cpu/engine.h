@@ -34,6 +34,7 @@ struct engine_machine {
     unsigned cpus;
     struct topology topology; /* holds that many CPUs and perhaps more; zeros: one socket */
     struct settings *cpu;     /* -cpu; NULL: max */
+    int translate_after; /* soft: how often a block runs before it is translated; 0: TRANSLATE_AFTER, -1: never */
     bool no_irqchip; /* kernel-irqchip=off: kvm leaves PIC, APICs and PIT to the machine; allows one CPU */
     /* Interrupt acknowledge: the 8259A pair's vector for an INTR that is high. The engine holds the lock. */
     uint8_t (*acknowledge)(void *opaque);

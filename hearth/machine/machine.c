@@ -482,6 +482,7 @@ static void engine_start(struct machine *machine)
         .cpus = machine->cpus,
         .topology = machine->config->topology,
         .cpu = machine->config->cpu,
+        .translate_after = machine->config->translate_after,
         .no_irqchip = machine->config->no_irqchip,
         .acknowledge = pc_acknowledge,
         .end_of_interrupt = pc_end_of_interrupt,

@@ -31,6 +31,7 @@ struct machine_config {
     const char *vcpu_pin;     /* -vcpu-pin: host/pin.h reads it; NULL: the scheduler decides */
     enum accelerator accelerator;
     bool no_irqchip; /* -accel kvm,kernel-irqchip=off */
+    int translate_after; /* -accel soft,translate=: 0 on, -1 off, else the runs of a block before it is translated */
 
     struct settings *drives; /* -drive and its short forms, in order: machine/drives.h opens them */
     bool snapshot;           /* -snapshot: what is written to them is forgotten */

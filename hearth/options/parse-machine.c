@@ -58,18 +58,35 @@ static void accelerator_set(const struct context *context, const char *word)
         refuse(context, "invalid accelerator %s; there are kvm, soft (or tcg) and auto", word);
 }
 
+/* translate=on|off, or after how many runs of a block. */
+static int translate_parse(const struct context *context, const char *word)
+{
+    char *end;
+    long after = strtol(word, &end, 10);
+    if (!strcmp(word, "on"))
+        return 0;
+    if (!strcmp(word, "off"))
+        return -1;
+    if (*end || end == word || after < 1 || after > 1000000)
+        refuse(context, "translate=%s is not on, off or a number of runs", word);
+    return after;
+}
+
 /* What -accel and -machine share. */
 static void accelerator_properties(const struct context *context, struct settings *settings)
 {
     const char *word = settings_text(settings, "accel", NULL);
     bool irqchip = settings_switch(settings, "kernel-irqchip", true);
     irqchip = settings_switch(settings, "kernel_irqchip", irqchip);
+    const char *translate = settings_text(settings, "translate", "on");
     settings_text(settings, "thread", NULL); /* there is one vCPU thread for each CPU whatever is said */
     value_done(settings);
     if (word)
         accelerator_set(context, word);
     if (!irqchip)
         context->config->no_irqchip = true;
+    if (strcmp(translate, "on"))
+        context->config->translate_after = translate_parse(context, translate);
 }
 
 void parse_accelerator(const struct context *context)

@@ -72,7 +72,7 @@ bool native_has_code16(void);
 void native_run(struct batch *batch);
 void native_close(void);
 
-bool guest_open(void);
+bool guest_open(int translate_after); /* as in struct engine_machine */
 /* False if the guest did not come to its end; the line that says why is printed. */
 bool guest_run(struct batch *batch);
 /* For those who run it in their own way. */

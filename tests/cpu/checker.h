@@ -9,9 +9,10 @@
 struct checker {
     struct random random;
     uint64_t seed;
-    const char *wanted; /* only tests with this in their name; NULL: all */
-    unsigned cases;     /* for each test */
-    bool self;          /* the native side twice: a check of the rig */
+    const char *wanted;  /* only tests with this in their name; NULL: all */
+    unsigned cases;      /* for each test */
+    int translate_after; /* --translate: runs of a block before it is translated, -1 never */
+    bool self;           /* the native side twice: a check of the rig */
 
     struct batch batch;
     struct record *native, *guest;

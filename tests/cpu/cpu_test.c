@@ -2,7 +2,7 @@
  * Every instruction on the software CPU and on the host's own: both run the same code on the same operands, and
  * what comes out must be the same. TAP on stdout. See layout.h and harness.S for how, forms.c for what.
  *
- *   cpu_test [--seed N] [--cases N] [--self] [part of a test's name]
+ *   cpu_test [--seed N] [--cases N] [--translate N] [--self] [part of a test's name]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +23,8 @@ static struct checker *checker_make(int argc, char **argv)
             checker->seed = strtoull(argv[++i], NULL, 0);
         else if (strcmp(argv[i], "--cases") == 0 && i + 1 < argc)
             checker->cases = strtoul(argv[++i], NULL, 0);
+        else if (strcmp(argv[i], "--translate") == 0 && i + 1 < argc)
+            checker->translate_after = atoi(argv[++i]);
         else if (strcmp(argv[i], "--self") == 0)
             checker->self = true;
         else
@@ -66,7 +68,7 @@ int main(int argc, char **argv)
         printf("1..0 # SKIP 32-bit code does not run natively here\n");
         return 0;
     }
-    if (!checker->self && !guest_open()) {
+    if (!checker->self && !guest_open(checker->translate_after)) {
         printf("Bail out! the software CPU cannot be created\n");
         return 1;
     }

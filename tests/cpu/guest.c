@@ -135,7 +135,7 @@ static void state_make(struct cpu_state *state)
     state->halted = state->interrupt_shadow = false;
 }
 
-bool guest_open(void)
+bool guest_open(int translate_after)
 {
     char error[200] = "no reason given";
 
@@ -144,6 +144,7 @@ bool guest_open(void)
     guest.machine.mmio = bus_create("mmio", 1ull << 36);
     guest.machine.clock = clock_create();
     guest.machine.cpus = 1;
+    guest.machine.translate_after = translate_after;
     guest.machine.acknowledge = no_interrupt;
     machine_lock();
     memory_map(guest.machine.memory, &(struct memory_range){.size = MEMORY_SIZE,

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs every guest of this folder on the software CPU and, where it is installed, on QEMU's TCG as a second opinion. A
+"""Runs every guest of this folder on the software CPU, as it is and with every block translated at once, and, where it is installed, on QEMU's TCG as a second opinion. A
 guest prints PASS or the number of the check that failed. With ENGINE=kvm the first run is on that engine instead."""
 import os
 import shutil
@@ -34,8 +34,8 @@ def passes(command):
     expect("PASS" in text and done.returncode == LEFT_WITH_ZERO, f"status {done.returncode}: {text}")
 
 
-def on_hearth(image, cpus):
-    return lambda: passes([HEARTH, "-accel", ENGINE, "-cpu", "max", "-smp", cpus, "-fda", image, *DEVICES])
+def on_hearth(image, engine, cpus):
+    return lambda: passes([HEARTH, "-accel", engine, "-cpu", "max", "-smp", cpus, "-fda", image, *DEVICES])
 
 
 # With a thread for each CPU TCG goes on with code that another CPU has rewritten.
@@ -50,7 +50,9 @@ for source in sorted(glob(os.path.join(HERE, "*.asm"))):
     name = os.path.splitext(os.path.basename(source))[0]
     image = os.path.join(ROOT, "build", "guests", name + ".img")
     cpus = CPUS.get(name, "1")
-    cases.append((f"{name} on {ENGINE}", on_hearth(image, cpus)))
+    cases.append((f"{name} on {ENGINE}", on_hearth(image, ENGINE, cpus)))
+    if ENGINE == "soft":
+        cases.append((f"{name} on soft, all code translated", on_hearth(image, "soft,translate=1", cpus)))
     if QEMU and name not in NOT_FOR_TCG:
         cases.append((f"{name} on QEMU's TCG", on_tcg(image, cpus)))
 main(cases)

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -23,6 +24,9 @@ enum {
     VECTOR = 0x40, /* what the interrupt controller answers */
     LIMIT_16 = 0xffff,
 };
+
+/* --translate N: as in struct engine_machine. */
+static int translate_after;
 
 struct rig {
     struct engine_machine machine;
@@ -68,6 +72,7 @@ static int rig_setup(void **state)
     rig.machine.mmio = bus_create("mmio", UINT64_MAX);
     rig.machine.clock = clock_create();
     rig.machine.cpus = 1;
+    rig.machine.translate_after = translate_after;
     rig.machine.acknowledge = rig_acknowledge;
     rig.machine.opaque = &rig;
     bus_add(rig.machine.ports, &(struct bus_range){EXIT, 1, "exit", &rig, NULL, exit_write, 1});
@@ -541,7 +546,7 @@ static void a_startup_ipi_starts_another_cpu(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(loops_count),
@@ -571,5 +576,7 @@ int main(void)
         TEST(a_startup_ipi_starts_another_cpu),
     };
 
+    if (argc > 2 && strcmp(argv[1], "--translate") == 0)
+        translate_after = atoi(argv[2]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

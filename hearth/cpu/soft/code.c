@@ -10,6 +10,7 @@
 #include "cpu/disassemble.h"
 #include "cpu/soft/device.h"
 #include "cpu/soft/dispatch.h"
+#include "cpu/soft/translate.h"
 
 struct code *code_create(unsigned cpus)
 {
@@ -150,11 +151,13 @@ static const struct op *op_dropped(struct cpu *cpu, const struct op *op)
     return leave_at(cpu, op, (cpu->rip + op->offset) & cpu->linear_mask, 0);
 }
 
-static void block_drop(struct code *code, struct block *block)
+static void block_drop(struct cpu *cpu, struct block *block)
 {
+    struct code *code = cpu->code;
     struct block **at = &code->hash[code_hash(block->physical, block->mode)];
     uint64_t pages[2] = {block->physical & PAGE_MASK, block->second_page};
 
+    translator_block_dropped(cpu, block);
     while (*at != block)
         at = &(*at)->hash_next;
     *at = block->hash_next;
@@ -168,7 +171,7 @@ static void block_drop(struct code *code, struct block *block)
     code->link_from = NULL;
 }
 
-static void drop_in_page(struct code *code, struct code_page **slot, unsigned from, unsigned to)
+static void drop_in_page(struct cpu *cpu, struct code_page **slot, unsigned from, unsigned to)
 {
     struct code_page *page = *slot;
 
@@ -177,7 +180,7 @@ static void drop_in_page(struct code *code, struct code_page **slot, unsigned fr
 
         next = *page_link(block, page->page);
         if (block_part(block, page->page, &first, &end) && first < to && from < end)
-            block_drop(code, block);
+            block_drop(cpu, block);
     }
 }
 
@@ -189,7 +192,7 @@ static void drop_range(struct cpu *cpu, uint64_t base, uint64_t size)
             struct code_page *page = *slot;
 
             if (page->page + PAGE_SIZE > base && page->page < base + size)
-                drop_in_page(cpu->code, slot, base > page->page ? base - page->page : 0,
+                drop_in_page(cpu, slot, base > page->page ? base - page->page : 0,
                              base + size < page->page + PAGE_SIZE ? base + size - page->page : PAGE_SIZE);
             if (!page->blocks)
                 page_release(cpu, slot);
@@ -207,7 +210,7 @@ static void drop_own(struct cpu *cpu, uint64_t physical, unsigned size)
 
     if (!*slot || !((*slot)->lines & mark_lines(from, from + size)))
         return;
-    drop_in_page(cpu->code, slot, from, from + size);
+    drop_in_page(cpu, slot, from, from + size);
     if (!(*slot)->blocks)
         page_release(cpu, slot);
 }
@@ -244,6 +247,7 @@ void code_drop_all(struct cpu *cpu)
     memset(code->hash, 0, sizeof(code->hash));
     code->arena_used = 0;
     code->link_from = NULL;
+    translator_all_dropped(cpu);
 }
 
 /* ---- other threads ---- */
@@ -455,6 +459,16 @@ static struct block *block_keep(struct cpu *cpu, const struct block *built)
     page_add_block(cpu, page_watch(cpu, block->physical), block);
     if (block->crosses)
         page_add_block(cpu, page_watch(cpu, block->second_page), block);
+    translator_block_kept(cpu, block);
+    return block;
+}
+
+struct block *code_at(const struct cpu *cpu, uint64_t physical, uint32_t mode)
+{
+    struct block *block = cpu->code->hash[code_hash(physical, mode)];
+
+    while (block && (block->physical != physical || block->mode != mode))
+        block = block->hash_next;
     return block;
 }
 
@@ -462,15 +476,9 @@ static struct block *block_look(struct cpu *cpu, uint32_t mode)
 {
     uint64_t linear = (cpu->window[SEG_CS].base + cpu->rip) & cpu->linear_mask;
     const struct tlb_fetch *entry = fetch_slot(cpu->fetch, linear);
-    uint64_t physical = entry->physical | (linear & ~PAGE_MASK);
-    struct block *block;
 
-    if (entry->page != (linear & PAGE_MASK))
-        return NULL;
-    block = cpu->code->hash[code_hash(physical, mode)];
-    while (block && (block->physical != physical || block->mode != mode))
-        block = block->hash_next;
-    return block;
+    return entry->page == (linear & PAGE_MASK) ? code_at(cpu, entry->physical | (linear & ~PAGE_MASK), mode)
+                                               : NULL;
 }
 
 /* The second page of a crossing instruction may be mapped elsewhere now. */
@@ -509,7 +517,7 @@ struct block *code_find(struct cpu *cpu, bool single)
         return block;
     }
     if (block)
-        block_drop(code, block);
+        block_drop(cpu, block);
     keep = block_build(cpu, code->room, mode);
     if (log_wanted(LOG_IN_ASM))
         block_log(cpu, code->room);
@@ -517,7 +525,7 @@ struct block *code_find(struct cpu *cpu, bool single)
         block = block_keep(cpu, code->room);
         if (!cpu->soft->parallel || bytes_stand(cpu, block))
             return block;
-        block_drop(code, block);
+        block_drop(cpu, block);
     }
     code->room->physical = UINT64_MAX;
     return code->room;

@@ -13,6 +13,8 @@
 
 #include "cpu/soft/access.h"
 
+struct features;
+
 enum {
     BLOCK_OPERATIONS = 32, /* most instructions in a block */
     CODE_HASH_BITS = 14,   /* blocks */
@@ -62,6 +64,9 @@ void code_drop_all(struct cpu *cpu);
 
 /* The block at cpu->rip (exact), decoded if need be; raises #GP and #PF of the fetch. `single`: one instruction. */
 struct block *code_find(struct cpu *cpu, bool single);
+
+/* What is decoded for that address and mode, NULL if nothing is. Not for links: it may run over the end of its page. */
+struct block *code_at(const struct cpu *cpu, uint64_t physical, uint32_t mode);
 
 /* Any thread: bytes or the map changed; all CPUs are told. The second half runs on the CPU's thread between blocks. */
 void code_post(struct soft *soft, uint64_t base, uint64_t size, bool map);

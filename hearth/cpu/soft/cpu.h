@@ -3,6 +3,7 @@
  *
  *   soft.c       engine_soft: create, run, kick, interrupts, HLT, state in and out; the clock's TSC
  *   code.c       blocks of decoded operations, keyed by physical address and mode; self-modifying code
+ *   translat*.c  hot blocks to host code: see translator.h
  *   decode.c     Zydis instruction -> struct op (which handler, which operands)
  *   execute-*.c  handlers by family: arithmetic, shifts, moves, stack, strings, branches, bits
  *   flags.h      lazy flags
@@ -96,8 +97,18 @@ struct segment_window {
     uint64_t read_end, write_end, base;
 };
 
+/* Where translated code finds the code for a RIP that it has in a register; of that mode, and checks the mapping itself. */
+enum { JUMPS_BITS = 10, JUMPS = 1 << JUMPS_BITS };
+#define JUMP_FACTOR 0x9e3779b1u
+struct jump {
+    uint64_t rip, mode;
+    const uint8_t *code;
+    uint64_t unused;
+};
+
 struct cpu;
 struct lapic;
+struct translator;
 struct soft;
 
 /*
@@ -133,6 +144,7 @@ struct cpu {
     uint64_t rflags; /* all but the arithmetic flags when lazy.kind says so: read with flags_get() */
     uint64_t rip;    /* exact outside blocks; inside a block: block start + op offset */
     _Atomic int32_t attention; /* non-zero: leave the block loop and look at the fields below */
+    uint8_t carry, overflow;   /* translated code keeps CF and OF here: enum flags_translated */
     bool interrupt_shadow;     /* interrupts are held off for one instruction: STI, MOV SS, POP SS */
     bool debug_shadow;         /* and so are debug traps: MOV SS, POP SS */
     struct segment segment[SEG_COUNT];
@@ -218,13 +230,16 @@ struct cpu {
     uint64_t instructions; /* retired, counted a block at a time */
     unsigned index;
     struct soft *soft;
-    struct lapic *lapic; /* lapic.h */
+    struct lapic *lapic;           /* lapic.h */
+    struct translator *translator; /* NULL: everything is interpreted */
     const struct engine_machine *machine;
     uint64_t tsc_offset;             /* TSC = clock_now() + this */
     uint64_t memory_generation;      /* of the map that the TLBs were filled from */
     uint64_t large[TLB_LARGE_WORDS]; /* a bit by hash for each large page of which the TLBs may hold pieces */
-    uint64_t
-        tlb_generation; /* in the low 12 bits; grows with CR3 loads: origins[] of pages that are not global hold it */
+    uint64_t host_stack, scratch;    /* translated code's */
+    struct jump jumps[JUMPS];
+    /* In the low 12 bits; grows with CR3 loads: origins[] of pages that are not global hold it. */
+    uint64_t tlb_generation;
     /* Slots whose fast tags a CR3 load withdraws: those of pages that are not global. */
     uint64_t tlb_local[2][TLB_WORDS], fetch_local[2][TLB_FETCH_WORDS];
     struct tlb_entry tlbs[2][TLB_SIZE];

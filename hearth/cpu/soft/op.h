@@ -47,6 +47,9 @@ enum code_mode {
     MODE_ATOMIC = 1 << 7,    /* several CPUs run at a time: LOCK locks */
 };
 
+struct translation;
+struct use;
+
 enum block_link { LINK_TAKEN, LINK_FALL, LINK_NONE, BLOCK_LINKS = LINK_NONE };
 
 struct block {
@@ -56,7 +59,11 @@ struct block {
     uint16_t count;  /* instructions */
     bool crosses;    /* its one instruction runs into second_page (physical) */
     uint64_t second_page;
+    uint32_t runs; /* counted until the block is translated */
     struct block *hash_next, *page_next[2];
+    op_function *first; /* of ops[0], whose place the translator's may have taken: translate.h */
+    struct translation *translations; /* that begin with this block */
+    struct use *uses;                 /* translations that it is a part of */
     struct block
         *link[BLOCK_LINKS]; /* where it goes on: taken branch (or the last indirect target), fall-through */
     struct op ops[];

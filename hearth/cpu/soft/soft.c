@@ -15,6 +15,7 @@
 #include "cpu/soft/soft.h"
 #include "cpu/soft/sse.h"
 #include "cpu/soft/system.h"
+#include "cpu/soft/translate.h"
 #include "cpu/soft/x87.h"
 
 static struct soft *soft_of(struct engine *engine)
@@ -104,6 +105,7 @@ static bool attend(struct cpu *cpu, enum run_result *result)
     gate_pass(cpu);
     sse_settle(cpu);
     cpu->code->link_from = NULL;
+    translator_unlink(cpu);
     if (cpu->shutdown) {
         *result = RUN_SHUTDOWN;
         return true;
@@ -168,6 +170,7 @@ static void single_run(struct cpu *cpu)
 static void jump_take(struct cpu *cpu, enum fault_jump what)
 {
     cpu->code->link_from = NULL;
+    translator_unlink(cpu);
     if (what == JUMP_FAULT)
         exception_deliver(cpu);
     segments_changed(cpu);
@@ -489,6 +492,7 @@ static void cpu_destroy(struct cpu *cpu)
 {
     lapic_destroy(cpu->lapic);
     code_destroy(cpu->code);
+    translator_destroy(cpu->translator);
     pthread_mutex_destroy(&cpu->sleep.lock);
     pthread_cond_destroy(&cpu->sleep.wake);
     free(cpu);
@@ -505,6 +509,9 @@ static struct cpu *cpu_create(struct soft *soft, unsigned index)
     pthread_mutex_init(&cpu->sleep.lock, NULL);
     pthread_cond_init(&cpu->sleep.wake, NULL);
     cpu->code = code_create(soft->machine.cpus);
+    if (soft->machine.translate_after >= 0)
+        cpu->translator = translator_create(soft->machine.translate_after ? soft->machine.translate_after
+                                                                          : TRANSLATE_AFTER);
     cpu->lapic = lapic_create(&(struct lapic_wiring){
         .clock = soft->machine.clock,
         .tsc_offset = &cpu->tsc_offset,
