@@ -5,6 +5,7 @@
 
 #include "core/log.h"
 #include "devices/e1000.h"
+#include "devices/virtio-net.h"
 #include "firmware/bios.h"
 #include "machine/attach-parts.h"
 #include "machine/network.h"
@@ -116,4 +117,45 @@ const struct driver e1000_driver = {
     .create = e1000_attach,
     .reset = e1000_reset_device,
     .destroy = e1000_detach,
+};
+
+/* ---- virtio-net-pci */
+
+static void *virtio_net_attach(struct pc *pc, struct settings *settings)
+{
+    enum { VECTORS = 4 };
+    uint8_t address[NET_ADDRESS_SIZE];
+    char name[40];
+    struct virtio_place place;
+    struct net_port *port = card_port(pc, settings);
+
+    card_address(pc, settings, address);
+    card_name(pc, settings, name, sizeof(name));
+    if (*settings_text(settings, "romfile", ""))
+        settings_refuse(settings, "the virtio card has no boot ROM; an e1000 has");
+    if (!virtio_place(pc, settings, VECTORS, &place))
+        return NULL;
+    if (!port)
+        warn("nic %s has no peer", name);
+    return virtio_net_create(&place, port, address, name);
+}
+
+static void virtio_net_reset_device(void *card)
+{
+    virtio_net_reset(card);
+}
+
+static void virtio_net_detach(void *card)
+{
+    virtio_net_destroy(card);
+}
+
+const struct driver virtio_net_driver = {
+    .name = "virtio-net-pci",
+    .alias = "virtio-net",
+    .bus = "PCI",
+    .help = "network card: netdev=, mac=",
+    .create = virtio_net_attach,
+    .reset = virtio_net_reset_device,
+    .destroy = virtio_net_detach,
 };

@@ -6,7 +6,8 @@
 #include "machine/pc-parts.h"
 
 extern const struct driver ide_hd_driver, ide_cd_driver, floppy_driver;
-extern const struct driver virtio_rng_driver, virtio_balloon_driver, e1000_driver;
+extern const struct driver virtio_rng_driver, virtio_balloon_driver;
+extern const struct driver e1000_driver, virtio_net_driver;
 
 /* Where addr=SLOT[.FUNCTION] (in hex), bus=, multifunction= put a PCI function; without addr= the first free slot. False after
  * settings_refuse(). */
@@ -15,5 +16,10 @@ struct pci_slot {
     bool multifunction;
 };
 bool attach_slot(struct pc *pc, struct settings *settings, struct pci_slot *where);
+
+/* What all virtio devices have. The properties of the device itself come first: here unknown ones are errors. `vectors` is
+ * the default. False after settings_refuse(). */
+struct virtio_place;
+bool virtio_place(struct pc *pc, struct settings *settings, unsigned vectors, struct virtio_place *place);
 
 #endif

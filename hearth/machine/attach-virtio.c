@@ -20,10 +20,7 @@ static bool legacy_wanted(struct settings *settings, bool fallback)
     return strcmp(text, "auto") ? !settings_switch(settings, "disable-legacy", false) : fallback;
 }
 
-/* What all of them have. The properties of the device itself come first: here unknown ones are errors. `vectors` is the
- * default. False after settings_refuse(). */
-static bool virtio_place(struct pc *pc, struct settings *settings, unsigned vectors,
-                         struct virtio_place *place)
+bool virtio_place(struct pc *pc, struct settings *settings, unsigned vectors, struct virtio_place *place)
 {
     const char *driver = settings_text(settings, "driver", "");
     struct pci_slot where;

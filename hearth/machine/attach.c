@@ -73,7 +73,7 @@ static const struct driver testdev_driver = {
 
 static const struct driver *const drivers[] = {&debug_exit_driver,     &testdev_driver, &ide_hd_driver,
                                                &ide_cd_driver,         &floppy_driver,  &virtio_rng_driver,
-                                               &virtio_balloon_driver, &e1000_driver};
+                                               &virtio_balloon_driver, &e1000_driver,   &virtio_net_driver};
 enum { DRIVERS = sizeof(drivers) / sizeof(drivers[0]) };
 
 void drivers_print(FILE *out)

@@ -30,7 +30,7 @@ static bool wants_help(const char *word)
 
 static void models_print(void)
 {
-    puts("Available NIC models:\ne1000");
+    puts("Available NIC models:\ne1000\nvirtio-net-pci");
 }
 
 bool network_help(const struct machine_config *config)
