@@ -333,7 +333,8 @@ static void check_by_trial(struct report *report)
         if (verdict.mode[i].ran)
             snprintf(found, sizeof(found), "runs, %.1f ns an instruction", verdict.mode[i].nanoseconds);
         else
-            snprintf(found, sizeof(found), "%s", verdict.mode[i].why);
+            snprintf(found, sizeof(found), "%s",
+                     verdict.mode[i].why[0] ? verdict.mode[i].why : "not reached");
         report_item(report, verdict.mode[i].ran ? FINDING_OK : FINDING_MISSING, what, found, NULL);
     }
     report_item(report, verdict.usable ? FINDING_OK : FINDING_MISSING, "which engine -accel auto takes",

@@ -39,6 +39,12 @@ static int fail(const char *what)
     return 1;
 }
 
+static int refuse(const char *what)
+{
+    warn("host: %s", what);
+    return 1;
+}
+
 /* ---- huge pages */
 
 static bool hugetlbfs_mount(const char *folder)
@@ -126,19 +132,27 @@ static int command_hugepages(int argc, char **argv)
 
 /* ---- nested page tables */
 
-static bool run(const char *command)
+/* A command of at most three words, found on the PATH. */
+static bool run(const char *first, const char *second, const char *third)
 {
-    printf("%s\n", command);
+    int status;
+    printf("%s%s%s%s%s\n", first, second ? " " : "", second ? second : "", third ? " " : "",
+           third ? third : "");
     fflush(stdout);
-    int status = system(command);
-    return status != -1 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    pid_t child = fork();
+    if (child == 0) {
+        execlp(first, first, second, third, (char *)NULL);
+        fprintf(stderr, "%s: %s\n", first, strerror(errno));
+        _exit(127);
+    }
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 static int nested_paging(bool on)
 {
     bool intel = files_exist("/sys/module/kvm_intel"), amd = files_exist("/sys/module/kvm_amd");
     const char *module = intel ? "kvm_intel" : "kvm_amd", *parameter = intel ? "ept" : "npt";
-    char value[16], command[96];
+    char value[16], setting[32];
 
     if (!intel && !amd) {
         warn("host: neither kvm_intel nor kvm_amd is loaded: sudo modprobe kvm_intel (AMD: kvm_amd)");
@@ -153,14 +167,12 @@ static int nested_paging(bool on)
         warn("host: %s is in use: a virtual machine runs. End it first; this one was left alone", module);
         return 1;
     }
-    snprintf(command, sizeof(command), "modprobe -r %s", module);
-    if (!run(command))
-        return fail("unloading the module");
-    snprintf(command, sizeof(command), "modprobe %s %s=%d", module, parameter, on);
-    if (!run(command)) {
-        snprintf(command, sizeof(command), "modprobe %s", module);
-        run(command); /* as it was, rather than nothing */
-        return fail("loading the module");
+    snprintf(setting, sizeof(setting), "%s=%d", parameter, on);
+    if (!run("modprobe", "-r", module))
+        return refuse("the module could not be unloaded");
+    if (!run("modprobe", module, setting)) {
+        run("modprobe", module, NULL); /* as it was, rather than nothing */
+        return refuse("the module could not be loaded with that");
     }
     if (!files_line(value, sizeof(value), "/sys/module/%s/parameters/%s", module, parameter))
         return fail("reading it back");
@@ -187,8 +199,8 @@ static int grub_apply(const char *words)
     if (!file || fputs(text, file) < 0 || fclose(file))
         return fail(path);
     printf("Wrote %s\n", path);
-    if (!run("update-grub"))
-        return fail("update-grub");
+    if (!run("update-grub", NULL, NULL))
+        return refuse("update-grub failed; the file that was written is there");
     printf("Done; it holds from the next boot on. `hearth check cpus` shows it.\n");
     return 0;
 }

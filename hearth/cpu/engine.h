@@ -145,7 +145,7 @@ struct kvm_verdict {
         char why[80];       /* when it did not run */
     } mode[KVM_MODES];
 };
-/* `all`: goes on to the other modes after one has failed, for a report. Called before threads are started. */
+/* `all`: goes on to the other modes after one has failed, for a report, and waits ten times as long. Called before threads are started. */
 void kvm_judge(struct kvm_verdict *verdict, bool all);
 
 #endif

@@ -25,6 +25,7 @@
 enum {
     PATIENCE_MS = 300,     /* for everything */
     MODE_PATIENCE_MS = 60, /* for one mode */
+    AT_LEISURE = 10,       /* times as long for a report, which nobody's guest waits for */
     FAREWELL_MS = 20,      /* for the process to be gone after its last word */
 
     USABLE_NS = 20, /* an instruction; hardware takes about 0.3, a kernel that emulates 400 */
@@ -111,6 +112,7 @@ struct guest {
     struct kvm_run *run;
     uint8_t *memory;
     uint64_t deadline;
+    unsigned patience_ms; /* for one mode */
 };
 
 static uint64_t now_ns(void)
@@ -210,10 +212,10 @@ static void heed_alarm(int signal_number)
 }
 
 /* From now on KVM_RUN comes back with EINTR when the time is over, again and again. */
-static void alarm_start(void)
+static void alarm_start(unsigned first_ms)
 {
     struct sigaction action = {.sa_handler = heed_alarm};
-    struct itimerval often = {.it_interval.tv_usec = 5000, .it_value.tv_usec = MODE_PATIENCE_MS * 1000};
+    struct itimerval often = {.it_interval.tv_usec = 5000, .it_value.tv_usec = first_ms * 1000};
     sigset_t set;
 
     sigemptyset(&action.sa_mask);
@@ -251,7 +253,7 @@ static bool guest_run(struct guest *guest, char *why, size_t size)
             return false;
         }
         if (now_ns() > guest->deadline) {
-            snprintf(why, size, "does not end within %d ms", MODE_PATIENCE_MS);
+            snprintf(why, size, "does not end within %u ms", guest->patience_ms);
             return false;
         }
     }
@@ -299,8 +301,8 @@ static bool try_mode(struct guest *guest, enum kvm_mode mode, struct kvm_verdict
     char *why = verdict->mode[mode].why;
     size_t size = sizeof(verdict->mode[mode].why);
 
-    guest->deadline = now_ns() + MODE_PATIENCE_MS * 1000000ull;
-    alarm_start();
+    guest->deadline = now_ns() + guest->patience_ms * 1000000ull;
+    alarm_start(guest->patience_ms);
     if (!guest_place(guest, mode)) {
         snprintf(why, size, "is refused: %s", strerror(errno));
         return false;
@@ -321,7 +323,7 @@ static bool try_mode(struct guest *guest, enum kvm_mode mode, struct kvm_verdict
 static void try_all(struct trial *trial, int kvm, bool all)
 {
     struct kvm_verdict *verdict = &trial->verdict;
-    struct guest guest = {0};
+    struct guest guest = {.patience_ms = MODE_PATIENCE_MS * (all ? AT_LEISURE : 1)};
 
     if (!guest_create(&guest, kvm, verdict->reason, sizeof(verdict->reason)))
         return;
@@ -386,10 +388,10 @@ static void farewell(pid_t child)
 }
 
 /* Waits for the trial's process: its end of the pipe closes when it is done or dead. */
-static void watch(struct trial *trial, pid_t child, int pipe_end)
+static void watch(struct trial *trial, pid_t child, int pipe_end, unsigned patience_ms)
 {
     struct pollfd ends = {.fd = pipe_end, .events = POLLIN};
-    uint64_t deadline = now_ns() + PATIENCE_MS * 1000000ull;
+    uint64_t deadline = now_ns() + patience_ms * 1000000ull;
     int ready;
 
     do {
@@ -426,7 +428,7 @@ static void run_trial(struct trial *trial, int kvm, bool all)
         _exit(0);
     }
     close(pipe_ends[1]);
-    watch(trial, child, pipe_ends[0]);
+    watch(trial, child, pipe_ends[0], PATIENCE_MS * (all ? AT_LEISURE : 1));
     close(pipe_ends[0]);
 }
 
