@@ -348,7 +348,7 @@ static void control_registers_refuse_nonsense(void **state)
     enter(rig, 0);
     assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 0, CR0_PG)), VECTOR_GP);
     assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 0, CR0_PE | CR0_NW)), VECTOR_GP);
-    assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 4, CR4_UMIP)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 4, 1u << 12)), VECTOR_GP);
     assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 4, 1u << 31)), VECTOR_GP);
     assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 1, 0)), VECTOR_UD);
     system_lmsw(rig->cpu, 0);
@@ -357,6 +357,52 @@ static void control_registers_refuse_nonsense(void **state)
     assert_int_equal(FAULT_OF(rig->cpu, system_write_cr(rig->cpu, 0, CR0_PE)), VECTOR_GP);
     assert_int_equal(FAULT_OF(rig->cpu, system_hlt(rig->cpu)), VECTOR_GP);
     assert_int_equal(FAULT_OF(rig->cpu, system_cli(rig->cpu)), VECTOR_GP);
+}
+
+static void umip_keeps_what_is_the_systems(void **state)
+{
+    struct rig *rig = *state;
+
+    enter(rig, 3);
+    assert_int_equal(FAULT_OF(rig->cpu, system_sldt(rig->cpu)), NONE);
+    rig->cpu->cr4 |= CR4_UMIP;
+    assert_int_equal(FAULT_OF(rig->cpu, system_sldt(rig->cpu)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(rig->cpu, system_str(rig->cpu)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(rig->cpu, system_smsw(rig->cpu)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(rig->cpu, system_store_gdt(rig->cpu, SEG_DS, STACK, 4)), VECTOR_GP);
+    assert_int_equal(FAULT_OF(rig->cpu, system_store_idt(rig->cpu, SEG_DS, STACK, 4)), VECTOR_GP);
+    enter(rig, 0);
+    rig->cpu->cr4 |= CR4_UMIP;
+    assert_int_equal(FAULT_OF(rig->cpu, system_smsw(rig->cpu)), NONE);
+}
+
+static uint64_t msr_value(struct rig *rig, uint32_t number)
+{
+    rig->cpu->gpr[RCX] = number;
+    system_rdmsr(rig->cpu);
+    return rig->cpu->gpr[RAX] | rig->cpu->gpr[RDX] << 32;
+}
+
+/* What is written to the one moves the other. The clock of the rig stands. */
+static void tsc_adjust_follows_the_tsc(void **state)
+{
+    enum { TSC = 0x10, TSC_ADJUST = 0x3b };
+    struct rig *rig = *state;
+    uint64_t start;
+
+    enter(rig, 0);
+    start = msr_value(rig, TSC);
+    assert_int_equal(msr_value(rig, TSC_ADJUST), 0);
+    rig->cpu->gpr[RCX] = TSC_ADJUST;
+    rig->cpu->gpr[RAX] = 1000;
+    rig->cpu->gpr[RDX] = 0;
+    system_wrmsr(rig->cpu);
+    assert_int_equal(msr_value(rig, TSC), start + 1000);
+    rig->cpu->gpr[RCX] = TSC;
+    rig->cpu->gpr[RAX] = start + 1500;
+    rig->cpu->gpr[RDX] = (start + 1500) >> 32;
+    system_wrmsr(rig->cpu);
+    assert_int_equal(msr_value(rig, TSC_ADJUST), 1500);
 }
 
 static void lgdt_with_16_bits_loads_24_of_the_base(void **state)
@@ -705,6 +751,8 @@ int main(void)
         TEST(real_mode_keeps_big_limits),
         TEST(descriptors_are_looked_at),
         TEST(control_registers_refuse_nonsense),
+        TEST(umip_keeps_what_is_the_systems),
+        TEST(tsc_adjust_follows_the_tsc),
         TEST(lgdt_with_16_bits_loads_24_of_the_base),
         TEST(ltr_takes_available_tss_only),
         TEST(the_tss_opens_ports),

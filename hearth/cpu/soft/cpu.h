@@ -126,7 +126,7 @@ enum { EXCEPTION_RECORDS = 6, NO_STARTUP = -1 };
 enum { MTRRS_FIXED = 11, MTRRS_VARIABLE = 8 };
 struct msrs {
     uint64_t pat; /* 277h; 0007040600070406h after reset */
-    uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux;
+    uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, tsc_adjust;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t misc_enable, debug_control, hardware_configuration, system_configuration;
     uint64_t mtrr_default, mtrr_fixed[MTRRS_FIXED], mtrr_variable[2 * MTRRS_VARIABLE];

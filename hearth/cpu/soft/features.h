@@ -60,7 +60,7 @@
 
 /* With what the host has of SSE3 and later: sse.h. */
 #define LEAF1_ECX_FEATURES                                                                                   \
-    (FEATURE_X2APIC | FEATURE_DEADLINE | FEATURE_HYPERVISOR | FEATURE_CX16 | FEATURE_MOVBE |                 \
+    (FEATURE_X2APIC | FEATURE_DEADLINE | FEATURE_HYPERVISOR | FEATURE_PCID | FEATURE_CX16 | FEATURE_MOVBE |  \
      FEATURE_POPCNT | FEATURE_RDRAND | FEATURE_XSAVE | sse_features_1_ecx())
 
 /* Leaf 6, EAX. */
@@ -69,20 +69,26 @@
 #define LEAF6_EAX_FEATURES FEATURE_ARAT
 
 /* Leaf 7, sub-leaf 0, EBX. */
-#define FEATURE_FSGSBASE CPUID_BIT(0)
-#define FEATURE_BMI1     CPUID_BIT(3)
-#define FEATURE_SMEP     CPUID_BIT(7)
-#define FEATURE_BMI2     CPUID_BIT(8)
-#define FEATURE_ERMS     CPUID_BIT(9)
-#define FEATURE_INVPCID  CPUID_BIT(10)
-#define FEATURE_RDSEED   CPUID_BIT(18)
-#define FEATURE_ADX      CPUID_BIT(19)
-#define FEATURE_SMAP     CPUID_BIT(20)
-#define FEATURE_SHA      CPUID_BIT(29)
+#define FEATURE_FSGSBASE   CPUID_BIT(0)
+#define FEATURE_TSC_ADJUST CPUID_BIT(1)
+#define FEATURE_BMI1       CPUID_BIT(3)
+#define FEATURE_SMEP       CPUID_BIT(7)
+#define FEATURE_BMI2       CPUID_BIT(8)
+#define FEATURE_ERMS       CPUID_BIT(9)
+#define FEATURE_INVPCID    CPUID_BIT(10)
+#define FEATURE_RDSEED     CPUID_BIT(18)
+#define FEATURE_ADX        CPUID_BIT(19)
+#define FEATURE_SMAP       CPUID_BIT(20)
+#define FEATURE_SHA        CPUID_BIT(29)
 
 #define LEAF7_EBX_FEATURES                                                                                   \
     (FEATURE_SMEP | FEATURE_SMAP | FEATURE_FSGSBASE | FEATURE_BMI1 | FEATURE_BMI2 | FEATURE_RDSEED |         \
-     FEATURE_ADX)
+     FEATURE_ADX | FEATURE_TSC_ADJUST | FEATURE_INVPCID)
+
+/* Leaf 7, sub-leaf 0, ECX. */
+#define FEATURE_UMIP CPUID_BIT(2)
+
+#define LEAF7_ECX_FEATURES FEATURE_UMIP
 
 /* Leaf 80000001h, ECX and EDX. */
 #define FEATURE_LAHF64    CPUID_BIT(0)

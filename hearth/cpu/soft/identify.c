@@ -39,6 +39,7 @@ void identify_abilities(struct cpu_abilities *able)
             [WORD_1_ECX] = LEAF1_ECX_FEATURES,
             [WORD_6_EAX] = LEAF6_EAX_FEATURES,
             [WORD_7_EBX] = LEAF7_EBX_FEATURES | sse_features_7_ebx(),
+            [WORD_7_ECX] = LEAF7_ECX_FEATURES,
             [WORD_8000_0001_EDX] = LEAF80000001_EDX_FEATURES,
             [WORD_8000_0001_ECX] = LEAF80000001_ECX_FEATURES,
         }},

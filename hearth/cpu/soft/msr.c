@@ -17,6 +17,7 @@ enum msr {
     MSR_PLATFORM_ID = 0x17,
     MSR_EBL_CR_POWERON = 0x2a,
     MSR_FEATURE_CONTROL = 0x3a,
+    MSR_TSC_ADJUST = 0x3b,
     MSR_BIOS_UPDT_TRIG = 0x79,
     MSR_BIOS_SIGN_ID = 0x8b, /* microcode revision: none loaded */
     MSR_PLATFORM_INFO = 0xce,
@@ -208,6 +209,23 @@ static bool efer_write(struct cpu *cpu, uint64_t value)
     return true;
 }
 
+/* ---- the time stamp counter ---- */
+
+static bool has_tsc_adjust(const struct cpu *cpu)
+{
+    return cpu->soft->cpuid.model.features.word[WORD_7_EBX] & FEATURE_TSC_ADJUST;
+}
+
+/* What is added to the counter is added to TSC_ADJUST. */
+static void tsc_add(struct cpu *cpu, uint64_t difference)
+{
+    cpu_lock(cpu);
+    cpu->tsc_offset += difference;
+    cpu->msr.tsc_adjust += difference;
+    lapic_tsc_changed(cpu->lapic);
+    cpu_unlock(cpu);
+}
+
 /* ---- RDMSR and WRMSR ---- */
 
 static bool apic_read(struct cpu *cpu, uint32_t number, uint64_t *value)
@@ -230,14 +248,6 @@ static bool apic_write(struct cpu *cpu, uint32_t number, uint64_t value)
     return there;
 }
 
-static void tsc_write(struct cpu *cpu, uint64_t value)
-{
-    cpu_lock(cpu);
-    cpu->tsc_offset = value - clock_now(cpu->machine->clock);
-    lapic_tsc_changed(cpu->lapic);
-    cpu_unlock(cpu);
-}
-
 static bool msr_read(struct cpu *cpu, uint32_t number, uint64_t *value)
 {
     const uint64_t *kept = place(cpu, number);
@@ -247,6 +257,8 @@ static bool msr_read(struct cpu *cpu, uint32_t number, uint64_t *value)
         *value = *kept;
     else if (number == MSR_TIME_STAMP_COUNTER)
         *value = system_tsc(cpu);
+    else if (number == MSR_TSC_ADJUST && has_tsc_adjust(cpu))
+        *value = cpu->msr.tsc_adjust;
     else if (number == MSR_EFER)
         *value = cpu->efer;
     else if (number == MSR_MTRRCAP)
@@ -271,7 +283,11 @@ static bool msr_write(struct cpu *cpu, uint32_t number, uint64_t value)
     if (number == MSR_EFER)
         return efer_write(cpu, value);
     if (number == MSR_TIME_STAMP_COUNTER) {
-        tsc_write(cpu, value);
+        tsc_add(cpu, value - system_tsc(cpu));
+        return true;
+    }
+    if (number == MSR_TSC_ADJUST && has_tsc_adjust(cpu)) {
+        tsc_add(cpu, value - cpu->msr.tsc_adjust);
         return true;
     }
     if (lapic_has_msr(number))

@@ -40,6 +40,13 @@ void system_need_protected_ring0(struct cpu *cpu)
     system_need_ring0(cpu, "LLDT and LTR");
 }
 
+/* CR4.UMIP: what tells of the system's registers is its own. */
+static void need_system(struct cpu *cpu, const char *instruction)
+{
+    if ((cpu->cr4 & CR4_UMIP) && (cpu->cr0 & CR0_PE))
+        system_need_ring0(cpu, instruction);
+}
+
 /* ---- descriptor tables ---- */
 
 static _Noreturn void refuse(struct cpu *cpu, const char *why)
@@ -83,6 +90,7 @@ static void table_store(struct cpu *cpu, const struct table_register *table, enu
 {
     uint8_t image[10]; /* 16-bit limit, base of 32 or 64 bits */
 
+    need_system(cpu, "SGDT or SIDT");
     memcpy(image, &table->limit, 2);
     memcpy(image + 2, &table->base, 8);
     store_bytes(cpu, name, offset, image, in_64bit_code(cpu) ? 10 : 6);
@@ -123,12 +131,14 @@ void system_ltr(struct cpu *cpu, uint16_t selector)
 uint16_t system_sldt(struct cpu *cpu)
 {
     system_need_protected(cpu);
+    need_system(cpu, "SLDT");
     return cpu->ldtr.selector;
 }
 
 uint16_t system_str(struct cpu *cpu)
 {
     system_need_protected(cpu);
+    need_system(cpu, "STR");
     return cpu->tr.selector;
 }
 
@@ -236,7 +246,8 @@ static uint64_t cr4_supported(const struct cpu *cpu)
            (has[WORD_1_ECX] & FEATURE_PCID ? CR4_PCIDE : 0) |
            (has[WORD_1_ECX] & FEATURE_XSAVE ? CR4_OSXSAVE : 0) |
            (has[WORD_7_EBX] & FEATURE_FSGSBASE ? CR4_FSGSBASE : 0) |
-           (has[WORD_7_EBX] & FEATURE_SMEP ? CR4_SMEP : 0) | (has[WORD_7_EBX] & FEATURE_SMAP ? CR4_SMAP : 0);
+           (has[WORD_7_EBX] & FEATURE_SMEP ? CR4_SMEP : 0) | (has[WORD_7_EBX] & FEATURE_SMAP ? CR4_SMAP : 0) |
+           (has[WORD_7_ECX] & FEATURE_UMIP ? CR4_UMIP : 0);
 }
 
 static _Noreturn void no_such_register(struct cpu *cpu, const char *kind, unsigned number)
@@ -374,6 +385,7 @@ void system_write_cr(struct cpu *cpu, unsigned number, uint64_t value)
 
 uint64_t system_smsw(struct cpu *cpu)
 {
+    need_system(cpu, "SMSW");
     return cpu->cr0;
 }
 
