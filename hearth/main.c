@@ -115,21 +115,18 @@ static const struct engine_ops *engine_choose(struct machine_config *config)
 
 /* ---- who uses the terminal */
 
-static bool uses_terminal(const char *specification)
-{
-    return specification && (!strcmp(specification, "stdio") || !strcmp(specification, "mon:stdio"));
-}
-
 /* Fills in what -nographic, -display and the defaults mean for the host ends. */
 static void ends_settle(struct session *session)
 {
     struct machine_config *config = &session->config;
-    bool taken =
-        uses_terminal(config->monitor) || uses_terminal(config->debugcon) || uses_terminal(config->gdb);
+    struct settings *chardevs = config->chardevs;
+    bool taken = character_uses_terminal(chardevs, config->monitor) ||
+                 character_uses_terminal(chardevs, config->debugcon) ||
+                 character_uses_terminal(chardevs, config->gdb);
     for (unsigned i = 0; i < config->qmps; i++)
-        taken = taken || uses_terminal(config->qmp[i]);
+        taken = taken || character_uses_terminal(chardevs, config->qmp[i]);
     for (unsigned i = 0; i < SERIALS; i++)
-        taken = taken || uses_terminal(config->serial[i]);
+        taken = taken || character_uses_terminal(chardevs, config->serial[i]);
 
     if (config->nographic) {
         config->display = DISPLAY_NONE;
@@ -152,7 +149,7 @@ static struct character_port *end_open(struct session *session, const char *labe
     if (!specification || !strcmp(specification, "none"))
         return NULL;
     struct character_port *port =
-        character_open(session->loop, session->terminal, label, specification, error, sizeof(error));
+        character_open(session->ports.characters, label, specification, error, sizeof(error));
     if (!port)
         die("%s", error);
     return port;
@@ -161,6 +158,11 @@ static struct character_port *end_open(struct session *session, const char *labe
 static void ends_open(struct session *session)
 {
     static const char *const labels[SERIALS] = {"serial0", "serial1"};
+    char error[512];
+    session->ports.characters =
+        characters_create(session->loop, session->terminal, session->config.chardevs, error, sizeof(error));
+    if (!session->ports.characters)
+        die("%s", error);
     for (unsigned i = 0; i < SERIALS; i++)
         session->ports.serial[i] = end_open(session, labels[i], session->config.serial[i]);
     session->ports.debugcon = end_open(session, "debugcon", session->config.debugcon);
@@ -176,6 +178,7 @@ static void ends_close(struct session *session)
     for (unsigned i = 0; i < SERIALS; i++)
         character_close(session->ports.serial[i]);
     character_close(session->ports.debugcon);
+    characters_destroy(session->ports.characters);
 }
 
 static void display_open(struct session *session)

@@ -25,9 +25,9 @@ enum {
     F_CTRL_VQ = 17,
     F_CTRL_RX = 18,
     F_CTRL_MAC_ADDR = 23,
-    FEATURES = 1 << F_CSUM | 1 << F_GUEST_CSUM | 1 << F_MAC | 1 << F_GUEST_TSO4 | 1 << F_GUEST_TSO6 | 1 << F_HOST_TSO4 |
-               1 << F_HOST_TSO6 | 1 << F_MRG_RXBUF | 1 << F_STATUS | 1 << F_CTRL_VQ | 1 << F_CTRL_RX |
-               1 << F_CTRL_MAC_ADDR,
+    FEATURES = 1 << F_CSUM | 1 << F_GUEST_CSUM | 1 << F_MAC | 1 << F_GUEST_TSO4 | 1 << F_GUEST_TSO6 |
+               1 << F_HOST_TSO4 | 1 << F_HOST_TSO6 | 1 << F_MRG_RXBUF | 1 << F_STATUS | 1 << F_CTRL_VQ |
+               1 << F_CTRL_RX | 1 << F_CTRL_MAC_ADDR,
 
     QUEUE_RECEIVE = 0,
     QUEUE_TRANSMIT = 1,
@@ -57,10 +57,10 @@ enum {
     CTRL_OK = 0,
     CTRL_ERR = 1,
 
-    TABLE_MOST = 64,      /* of each kind; a longer table lets everything pass */
-    CHAINS_MOST = 64,     /* a frame is spread over */
-    FRAMES_A_TURN = 256,  /* that a notification sends; a timer goes on */
-    TCP_OFFSET = 12,      /* the byte whose high half is the header's length in words */
+    TABLE_MOST = 64,     /* of each kind; a longer table lets everything pass */
+    CHAINS_MOST = 64,    /* a frame is spread over */
+    FRAMES_A_TURN = 256, /* that a notification sends; a timer goes on */
+    TCP_OFFSET = 12,     /* the byte whose high half is the header's length in words */
 };
 
 struct header {
@@ -96,7 +96,8 @@ static size_t header_size(const struct virtio_net *card)
 /* ---- transmission */
 
 /* False: a header that no driver makes. */
-static bool offload_read(struct virtio_net *card, const struct header *header, size_t size, struct net_offload *offload)
+static bool offload_read(struct virtio_net *card, const struct header *header, size_t size,
+                         struct net_offload *offload)
 {
     size_t tcp = header->csum_start;
     *offload = (struct net_offload){0};
@@ -208,8 +209,8 @@ enum take { TAKEN, TOO_FEW, TOO_SMALL };
 
 /* Chains with room for so many bytes. TOO_FEW: none were taken, more may come. TOO_SMALL: they will never do; the frame is
  * lost, and they go back empty. */
-static enum take chains_take(struct virtio_net *card, uint64_t needed, struct virtio_chain *chains[CHAINS_MOST],
-                             unsigned *taken)
+static enum take chains_take(struct virtio_net *card, uint64_t needed,
+                             struct virtio_chain *chains[CHAINS_MOST], unsigned *taken)
 {
     struct virtio_queue *queue = virtio_queue(card->virtio, QUEUE_RECEIVE);
     unsigned most = virtio_has(card->virtio, F_MRG_RXBUF) ? CHAINS_MOST : 1, count = 0;
@@ -423,8 +424,8 @@ struct virtio_net *virtio_net_create(const struct virtio_place *place, struct ne
     status_set(card);
     card->virtio = virtio_create(place, &kind, &setup);
     snprintf(end.name, sizeof(end.name), "%s", name);
-    snprintf(end.text, sizeof(end.text), "model=virtio-net-pci,macaddr=%02x:%02x:%02x:%02x:%02x:%02x", at[0], at[1], at[2],
-             at[3], at[4], at[5]);
+    snprintf(end.text, sizeof(end.text), "model=virtio-net-pci,macaddr=%02x:%02x:%02x:%02x:%02x:%02x", at[0],
+             at[1], at[2], at[3], at[4], at[5]);
     net_attach(port, &end);
     return card;
 }

@@ -250,7 +250,7 @@ static bool turn_is_over(struct virtio_queue *queue)
     if (!queue->in_turn || queue->turn--)
         return false;
     queue->turn = 0;
-    queue->again = true;
+    virtio_again(queue);
     return true;
 }
 

@@ -121,8 +121,12 @@ void virtio_notified(struct virtio *virtio, unsigned index)
     queue->turn = queue->size;
     virtio->kind->ops.notified(virtio->setup.device, index);
     queue->in_turn = false;
-    if (queue->again)
-        timer_arm(virtio->later, clock_now(virtio->place.clock));
+}
+
+void virtio_again(struct virtio_queue *queue)
+{
+    queue->again = true;
+    timer_arm(queue->virtio->later, clock_now(queue->virtio->place.clock));
 }
 
 static void later(void *opaque)

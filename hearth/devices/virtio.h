@@ -124,6 +124,9 @@ void virtio_push(struct virtio_chain *chain, uint32_t written);
 /* Shows the driver what was pushed; it is interrupted if it wants to be. */
 void virtio_publish(struct virtio_queue *queue);
 
+/* The device has left off for others' sake: `notified` is called again soon. */
+void virtio_again(struct virtio_queue *queue);
+
 /* Bytes that the device reads, and that it writes. */
 uint64_t virtio_readable(const struct virtio_chain *chain);
 uint64_t virtio_writable(const struct virtio_chain *chain);

@@ -5,13 +5,14 @@
 #define HOST_CHARACTER_HOST_H
 
 #include "host/character.h"
+#include "core/settings.h"
 #include "host/output.h"
 
 /* First in the struct of each kind; port.host points at it. */
 struct character_host {
     struct character_port port;
     void (*close)(struct character_host *host); /* frees it too */
-    bool is_connected;
+    bool is_connected;                          /* somebody is to be greeted, or has been */
     void (*connected)(void *opaque);
     void *connected_opaque;
 };
@@ -19,7 +20,8 @@ struct character_host {
 struct character_request {
     struct loop *loop;
     struct terminal *terminal;
-    const char *label, *specification;
+    const char *label;
+    struct settings *settings;
     char *error;
     size_t error_size;
 };
@@ -28,11 +30,15 @@ struct character_request {
 struct character_port *character_fail(char *error, size_t error_size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-struct character_port *character_open_terminal(const struct character_request *request, bool mux);
-struct character_port *character_open_file(const struct character_request *request, const char *path);
-struct character_port *character_open_pty(const struct character_request *request);
-struct character_port *character_open_unix(const struct character_request *request, const char *rest);
-struct character_port *character_open_tcp(const struct character_request *request, const char *rest);
+/* After a back end has asked for the settings that it knows: false, with the error, if there are others. */
+bool character_settings_fit(const struct character_request *request);
+
+/* Somebody has come to the host's end or left it. */
+void character_moved(struct character_host *host, bool is_there);
+
+typedef struct character_port *character_open_function(const struct character_request *request);
+character_open_function character_open_terminal, character_open_file, character_open_pty,
+    character_open_socket;
 
 /* ---- a descriptor that bytes go to and come from: character-stream.c */
 

@@ -69,6 +69,8 @@ static void set_raw(const char *name)
 struct character_port *character_open_pty(const struct character_request *request)
 {
     char name[64];
+    if (!character_settings_fit(request))
+        return NULL;
     int primary = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
     if (primary < 0 || grantpt(primary) || unlockpt(primary) || ptsname_r(primary, name, sizeof(name))) {
         int error = errno;

@@ -28,48 +28,28 @@ struct socket_port {
 };
 
 struct socket_options {
-    char address[256]; /* PATH or HOST:PORT */
+    const char *path, *host, *port;
+    char address[256]; /* PATH or HOST:PORT, for messages */
     bool server, wait;
 };
 
-/* ---- PATH[,server[=on|off]][,wait[=on|off]][,nowait] */
-
-static bool is_switch(const char *word, const char *name, bool *value)
+static bool options_read(const struct character_request *request, struct socket_options *options)
 {
-    size_t length = strlen(name);
-    if (strncmp(word, name, length))
-        return false;
-    *value = !strcmp(word + length, "") || !strcmp(word + length, "=on") || !strcmp(word + length, "=yes");
-    return *value || !strcmp(word + length, "=off") || !strcmp(word + length, "=no");
-}
-
-static bool options_parse_socket(const struct character_request *request, const char *text,
-                                 struct socket_options *options)
-{
-    size_t length = strcspn(text, ",");
-    bool nowait = false, nodelay;
-    *options = (struct socket_options){.wait = true};
-    if (!length || length >= sizeof(options->address)) {
-        character_fail(request->error, request->error_size, "'%s': %s", request->specification,
-                       length ? "the address is too long" : "the address is missing");
-        return false;
-    }
-    memcpy(options->address, text, length);
-    for (text += length; *text == ',';) {
-        char word[32];
-        length = strcspn(++text, ",");
-        snprintf(word, sizeof(word), "%.*s", (int)length, text);
-        text += length;
-        if (!is_switch(word, "server", &options->server) && !is_switch(word, "wait", &options->wait) &&
-            !is_switch(word, "nowait", &nowait) && !is_switch(word, "nodelay", &nodelay)) {
-            character_fail(request->error, request->error_size,
-                           "'%s': unknown option '%s'; there are server=on|off and wait=on|off",
-                           request->specification, word);
-            return false;
-        }
-    }
-    options->wait = options->wait && !nowait;
-    return true;
+    struct settings *settings = request->settings;
+    *options = (struct socket_options){.path = settings_text(settings, "path", NULL),
+                                       .host = settings_text(settings, "host", ""),
+                                       .port = settings_text(settings, "port", NULL)};
+    options->server = settings_switch(settings, "server", false);
+    options->wait = settings_switch(settings, "wait", true) && !settings_switch(settings, "nowait", false);
+    settings_switch(settings, "nodelay", true);
+    settings_switch(settings, "delay", false);
+    if (options->path ? !*options->path : !options->port || !*options->port)
+        settings_refuse(settings, "the address is missing: path=, or host= and port=");
+    if (options->path)
+        snprintf(options->address, sizeof(options->address), "%s", options->path);
+    else
+        snprintf(options->address, sizeof(options->address), "%s:%s", options->host, options->port);
+    return character_settings_fit(request);
 }
 
 /* ---- connections */
@@ -184,32 +164,28 @@ static void remove_stale(const struct sockaddr_un *address)
     close(probe);
 }
 
-struct character_port *character_open_unix(const struct character_request *request, const char *rest)
+static struct character_port *open_unix(const struct character_request *request,
+                                        const struct socket_options *options)
 {
-    struct socket_options options;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (!options_parse_socket(request, rest, &options))
-        return NULL;
-    size_t length = strlen(options.address);
+    size_t length = strlen(options->path);
     if (length >= sizeof(address.sun_path))
         return character_fail(request->error, request->error_size,
                               "UNIX socket path '%s' is too long: it has %zu bytes, at most %zu are possible",
-                              options.address, length, sizeof(address.sun_path) - 1);
-    memcpy(address.sun_path, options.address, length);
+                              options->path, length, sizeof(address.sun_path) - 1);
+    memcpy(address.sun_path, options->path, length);
     int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (!options.server) {
+    if (!options->server) {
         if (descriptor < 0 || connect(descriptor, (struct sockaddr *)&address, sizeof(address)))
-            return fail_closing(request, descriptor, "cannot connect to", options.address);
+            return fail_closing(request, descriptor, "cannot connect to", options->path);
         struct socket_port *port = socket_port_create(request);
         take_connection(port, descriptor);
         return &port->stream.host.port;
     }
     remove_stale(&address);
     if (descriptor < 0 || bind(descriptor, (struct sockaddr *)&address, sizeof(address)))
-        return fail_closing(request, descriptor, "cannot listen on", options.address);
-    char *path = allocate(length + 1);
-    memcpy(path, options.address, length);
-    return serve(request, &options, descriptor, path);
+        return fail_closing(request, descriptor, "cannot listen on", options->path);
+    return serve(request, options, descriptor, strdup(options->path));
 }
 
 /* ---- tcp */
@@ -230,41 +206,42 @@ static int tcp_socket(const struct addrinfo *address, bool server)
     return -1;
 }
 
-struct character_port *character_open_tcp(const struct character_request *request, const char *rest)
+static struct character_port *open_tcp(const struct character_request *request,
+                                       const struct socket_options *options)
 {
-    struct socket_options options;
-    if (!options_parse_socket(request, rest, &options))
-        return NULL;
-    char host[sizeof(options.address)];
-    snprintf(host, sizeof(host), "%s", options.address);
-    char *port_text = strrchr(host, ':');
-    if (!port_text || !port_text[1])
-        return character_fail(request->error, request->error_size,
-                              "'%s': a port is missing, as in tcp:127.0.0.1:4444", request->specification);
-    *port_text++ = 0;
+    char host[sizeof(options->address)];
+    snprintf(host, sizeof(host), "%s", options->host);
     char *name = host;
     if (name[0] == '[' && name[strlen(name) - 1] == ']') { /* [::1]:4444 */
         name[strlen(name) - 1] = 0;
         name++;
     }
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = options.server ? AI_PASSIVE : 0};
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = options->server ? AI_PASSIVE : 0};
     struct addrinfo *found;
-    int failed = getaddrinfo(name[0] ? name : NULL, port_text, &hints, &found);
+    int failed = getaddrinfo(name[0] ? name : NULL, options->port, &hints, &found);
     if (failed)
-        return character_fail(request->error, request->error_size, "'%s': %s", request->specification,
+        return character_fail(request->error, request->error_size, "'%s': %s", options->address,
                               gai_strerror(failed));
     int descriptor = -1;
     for (struct addrinfo *address = found; address && descriptor < 0; address = address->ai_next)
-        descriptor = tcp_socket(address, options.server);
+        descriptor = tcp_socket(address, options->server);
     int error = errno;
     freeaddrinfo(found);
     errno = error;
     if (descriptor < 0)
-        return fail_closing(request, -1, options.server ? "cannot listen on" : "cannot connect to",
-                            options.address);
-    if (options.server)
-        return serve(request, &options, descriptor, NULL);
+        return fail_closing(request, -1, options->server ? "cannot listen on" : "cannot connect to",
+                            options->address);
+    if (options->server)
+        return serve(request, options, descriptor, NULL);
     struct socket_port *port = socket_port_create(request);
     take_connection(port, descriptor);
     return &port->stream.host.port;
+}
+
+struct character_port *character_open_socket(const struct character_request *request)
+{
+    struct socket_options options;
+    if (!options_read(request, &options))
+        return NULL;
+    return options.path ? open_unix(request, &options) : open_tcp(request, &options);
 }

@@ -63,13 +63,18 @@ static void terminal_port_close(struct character_host *host)
     free(port);
 }
 
-struct character_port *character_open_terminal(const struct character_request *request, bool mux)
+struct character_port *character_open_terminal(const struct character_request *request)
 {
+    bool mux = settings_switch(request->settings, "mux", false);
+    settings_switch(request->settings, "signal",
+                    true); /* the terminal's owner decides: not while it is shared */
+    if (!character_settings_fit(request))
+        return NULL;
     struct terminal_port *port = allocate(sizeof(*port));
     port->terminal = request->terminal;
     port->host.close = terminal_port_close;
-    port->host.port =
-        (struct character_port){.write = terminal_port_write, .host = port, .drained = terminal_port_drained};
+    port->host.port = (struct character_port){
+        .write = terminal_port_write, .host = port, .is_there = true, .drained = terminal_port_drained};
     struct terminal_client client = {
         .name = request->label,
         .opaque = port,
@@ -118,9 +123,13 @@ static void file_port_close(struct character_host *host)
     free(port);
 }
 
-struct character_port *character_open_file(const struct character_request *request, const char *path)
+struct character_port *character_open_file(const struct character_request *request)
 {
-    int descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
+    const char *path = settings_text(request->settings, "path", "");
+    int how = settings_switch(request->settings, "append", false) ? O_APPEND : O_TRUNC;
+    if (!character_settings_fit(request))
+        return NULL;
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | how, 0666);
     if (descriptor < 0)
         return character_fail(request->error, request->error_size, "could not open '%s': %s", path,
                               strerror(errno));
@@ -128,6 +137,6 @@ struct character_port *character_open_file(const struct character_request *reque
     port->label = request->label;
     port->descriptor = descriptor;
     port->host.close = file_port_close;
-    port->host.port = (struct character_port){.write = file_port_write, .host = port};
+    port->host.port = (struct character_port){.write = file_port_write, .host = port, .is_there = true};
     return &port->host.port;
 }

@@ -43,10 +43,25 @@ static void stream_receive(struct character_stream *stream)
         stream->ended(stream);
 }
 
+static size_t stream_space(void *host)
+{
+    const struct character_stream *stream = host;
+    return stream->descriptor < 0 ? SIZE_MAX : OUTPUT_MOST - stream->output.count;
+}
+
 static void stream_send(struct character_stream *stream)
 {
     if (stream->descriptor >= 0 && output_drain(&stream->output, stream->descriptor) == OUTPUT_FAILED)
         stream->ended(stream);
+}
+
+/* What waited has gone out, some of it. */
+static void stream_writable(struct character_stream *stream)
+{
+    const struct character_port *port = &stream->host.port;
+    stream_send(stream);
+    if (port->spaced)
+        port->spaced(port->device);
 }
 
 static void stream_ready(void *opaque, int descriptor, short events)
@@ -57,7 +72,7 @@ static void stream_ready(void *opaque, int descriptor, short events)
     else if (events & (POLLERR | POLLHUP | POLLNVAL))
         stream->ended(stream);
     if (stream->descriptor == descriptor && events & POLLOUT)
-        stream_send(stream);
+        stream_writable(stream);
     stream_watch(stream);
 }
 
@@ -83,6 +98,7 @@ void stream_init(struct character_stream *stream, const struct character_request
     stream->descriptor = -1;
     stream->output.label = request->label;
     stream->host.port.write = stream_write;
+    stream->host.port.space = stream_space;
     stream->host.port.drained = stream_drained;
     stream->host.port.host = stream;
 }
@@ -90,11 +106,9 @@ void stream_init(struct character_stream *stream, const struct character_request
 void stream_connect(struct character_stream *stream, int descriptor)
 {
     stream->descriptor = descriptor;
-    stream->host.is_connected = true;
     stream->watched = 0;
     loop_watch(stream->loop, descriptor, 0, stream_ready, stream);
-    if (stream->host.connected)
-        stream->host.connected(stream->host.connected_opaque);
+    character_moved(&stream->host, true);
     stream_watch(stream);
 }
 
@@ -105,7 +119,7 @@ int stream_disconnect(struct character_stream *stream)
         loop_unwatch(stream->loop, descriptor);
     stream->descriptor = -1;
     stream->watched = 0;
-    stream->host.is_connected = false;
     output_free(&stream->output);
+    character_moved(&stream->host, false);
     return descriptor;
 }

@@ -133,7 +133,7 @@ static void *virtio_net_attach(struct pc *pc, struct settings *settings)
     card_name(pc, settings, name, sizeof(name));
     if (*settings_text(settings, "romfile", ""))
         settings_refuse(settings, "the virtio card has no boot ROM; an e1000 has");
-    if (!virtio_place(pc, settings, VECTORS, &place))
+    if (!attach_virtio(pc, settings, VECTORS, &place))
         return NULL;
     if (!port)
         warn("nic %s has no peer", name);

@@ -7,6 +7,7 @@
 
 extern const struct driver ide_hd_driver, ide_cd_driver, floppy_driver;
 extern const struct driver virtio_rng_driver, virtio_balloon_driver;
+extern const struct driver virtio_serial_driver, virtconsole_driver, virtserialport_driver;
 extern const struct driver e1000_driver, virtio_net_driver;
 
 /* Where addr=SLOT[.FUNCTION] (in hex), bus=, multifunction= put a PCI function; without addr= the first free slot. False after
@@ -20,6 +21,6 @@ bool attach_slot(struct pc *pc, struct settings *settings, struct pci_slot *wher
 /* What all virtio devices have. The properties of the device itself come first: here unknown ones are errors. `vectors` is
  * the default. False after settings_refuse(). */
 struct virtio_place;
-bool virtio_place(struct pc *pc, struct settings *settings, unsigned vectors, struct virtio_place *place);
+bool attach_virtio(struct pc *pc, struct settings *settings, unsigned vectors, struct virtio_place *place);
 
 #endif

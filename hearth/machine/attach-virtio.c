@@ -20,7 +20,7 @@ static bool legacy_wanted(struct settings *settings, bool fallback)
     return strcmp(text, "auto") ? !settings_switch(settings, "disable-legacy", false) : fallback;
 }
 
-bool virtio_place(struct pc *pc, struct settings *settings, unsigned vectors, struct virtio_place *place)
+bool attach_virtio(struct pc *pc, struct settings *settings, unsigned vectors, struct virtio_place *place)
 {
     const char *driver = settings_text(settings, "driver", "");
     struct pci_slot where;
@@ -50,8 +50,8 @@ static void *rng_attach(struct pc *pc, struct settings *settings)
 
     if (!period)
         settings_refuse(settings, "Parameter 'period' expects a positive number of milliseconds");
-    return virtio_place(pc, settings, VECTORS_DEFAULT, &place) ? virtio_rng_create(&place, bytes, period)
-                                                               : NULL;
+    return attach_virtio(pc, settings, VECTORS_DEFAULT, &place) ? virtio_rng_create(&place, bytes, period)
+                                                                : NULL;
 }
 
 static void rng_reset(void *device)
@@ -84,7 +84,7 @@ static void *balloon_attach(struct pc *pc, struct settings *settings)
 
     if (attached_find(pc->attached, virtio_balloon_driver.name, NULL))
         settings_refuse(settings, "only one balloon device can be attached");
-    if (!virtio_place(pc, settings, 0, &place))
+    if (!attach_virtio(pc, settings, 0, &place))
         return NULL;
     return virtio_balloon_create(&place, pc->memory, reporting, on_oom);
 }

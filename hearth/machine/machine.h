@@ -33,6 +33,7 @@ enum { EXIT_POWERED_OFF = 0, EXIT_ERROR = 1, EXIT_TRIPLE_FAULT = 3, EXIT_ENGINE 
 
 /* The host ends that main made; NULL where nothing is joined. They outlive the machine. */
 struct machine_ports {
+    struct characters *characters; /* where -device chardev= finds others */
     struct character_port *serial[SERIALS];
     struct character_port *debugcon;
 };

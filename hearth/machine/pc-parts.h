@@ -65,7 +65,8 @@ struct pc {
     struct vga *vga;
     struct fwcfg *fwcfg;
     struct debug_console *debugcon;
-    struct attached *attached; /* by -device and device_add */
+    struct characters *characters; /* of -chardev */
+    struct attached *attached;     /* by -device and device_add */
     struct network *network;
     unsigned network_cards, network_cards_named; /* so far: for names and addresses */
     struct direct *kernel;                       /* NULL: SeaBIOS starts */

@@ -258,6 +258,7 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
     pc->ops = ops;
     pc->engine = engine;
     pc->events = *events;
+    pc->characters = host->characters;
     interrupts_wire(pc); /* 8259A pair: 20h, a0h, 4d0h; IOAPIC: fec00000h */
     if (!ops->abilities(engine)->pit) {
         pc->pit = pit_create(pc->ports, &pc->isa[IRQ_TIMER], pc->clock); /* 40h-43h */

@@ -55,7 +55,7 @@ struct machine_config {
     uint16_t debugcon_port;
 
     struct settings *devices;               /* -device, as typed and in order: machine/attach.h makes them */
-    struct settings *chardevs, *mons;       /* options/parse-character.c */
+    struct settings *chardevs;              /* -chardev: host/character.h opens them */
     struct settings *values;                /* what strings here point into */
     struct settings *netdevs, *nics, *nets; /* -netdev, -nic, -net: machine/network.c */
 

@@ -101,12 +101,11 @@ const struct option options[] = {
      "what the next serial port is joined to: stdio, mon:stdio, none,\nnull, file:PATH, pty, "
      "unix:PATH,server, tcp:HOST:PORT,server"},
     {"monitor", "HOST", parse_monitor, "where the monitor listens, as -serial"},
+    {"chardev", "KIND,id=ID[,...]", parse_chardev,
+     "a host end by itself, for chardev=ID and -serial chardev:ID: null,\nstdio[,mux=on], pty, file,path=, "
+     "socket,path= or socket,host=,port=\nwith server=on, wait=off"},
+    {"mon", "ID[,mode=readline|control]", parse_mon, "a monitor on that host end"},
     {"qmp", "HOST", parse_qmp, "where the monitor for programs (JSON) listens, as -serial"},
-    {"chardev", "BACKEND,id=ID[,...]", parse_chardev,
-     "a host end by name, for chardev:ID in place of HOST: stdio[,mux=on],\nsocket,path=,server=on,wait=off "
-     "(or "
-     "host=,port=), file,path=, pty, null"},
-    {"mon", "chardev=ID[,mode=]", parse_mon, "a monitor there; mode=control: one for programs"},
     {"debugcon", "HOST", parse_debugcon, "where the debug port (e9h) goes, as -serial"},
     {"global", "isa-debugcon.iobase=PORT", parse_global, "another debug port; SeaBIOS's is 0x402"},
     {NULL, "Network", NULL, NULL},
@@ -212,7 +211,6 @@ void options_parse(struct machine_config *config, int argc, char **argv)
         option->parse(&context);
     }
     cpu_default(config);
-    characters_resolve(config);
     if (config->append && !config->kernel)
         die("-append only allowed with -kernel option");
     if (config->initrd && !config->kernel)
@@ -224,7 +222,6 @@ void options_free(struct machine_config *config)
     settings_free_all(config->drives);
     settings_free_all(config->devices);
     settings_free_all(config->chardevs);
-    settings_free_all(config->mons);
     settings_free_all(config->netdevs);
     settings_free_all(config->nics);
     settings_free_all(config->nets);

@@ -1,4 +1,5 @@
 /* What one sees of the guest: screens, serial lines, the monitor. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +56,35 @@ void parse_gdb(const struct context *context)
 void parse_gdb_default(const struct context *context)
 {
     context->config->gdb = "tcp::1234";
+}
+
+void parse_chardev(const struct context *context)
+{
+    settings_append(&context->config->chardevs, settings_parse(context->option, context->value, "backend"));
+}
+
+/* A monitor on the host end that -chardev has made. */
+void parse_mon(const struct context *context)
+{
+    struct settings *settings = value_parse(context, "chardev");
+    const char *id = settings_text(settings, "chardev", NULL),
+               *mode = settings_text(settings, "mode", "readline");
+    settings_switch(settings, "pretty", false);
+    settings_switch(settings, "default", false);
+    settings_text(settings, "id", NULL);
+    value_done(settings);
+    if (!id)
+        refuse(context, "chardev: no such property; it names a -chardev by its id");
+    char text[256];
+    snprintf(text, sizeof(text), "chardev:%s", id);
+    settings_add(settings, "text", text); /* so that it lives as long as they do */
+    struct context end = {context->config, context->option, settings_text(settings, "text", NULL)};
+    if (!strcmp(mode, "control"))
+        parse_qmp(&end);
+    else if (!strcmp(mode, "readline"))
+        parse_monitor(&end);
+    else
+        refuse(context, "mode is readline or control");
 }
 
 void parse_debugcon(const struct context *context)

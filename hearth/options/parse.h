@@ -32,14 +32,8 @@ void cpu_default(struct machine_config *config);
 parse_function parse_drive, parse_fd, parse_hd, parse_cdrom, parse_boot, parse_bios, parse_kernel,
     parse_initrd, parse_append;
 parse_function parse_display, parse_nographic, parse_vga, parse_serial, parse_monitor, parse_qmp, parse_gdb,
-    parse_gdb_default, parse_debugcon, parse_global;
-parse_function parse_chardev, parse_mon;
+    parse_gdb_default, parse_debugcon, parse_global, parse_chardev, parse_mon;
 parse_function parse_daemonize, parse_pidfile, parse_completion;
 parse_function parse_device, parse_netdev, parse_nic, parse_net;
-
-/* Once all options are there: replaces chardev:ID by what the -chardev of that id says, and sees to -mon. */
-void characters_resolve(struct machine_config *config);
-/* What -serial would have for the -chardev of that id; NULL if there is none. Ends the program if it is not in order. */
-const char *chardev_text(struct machine_config *config, const char *id);
 
 #endif

@@ -20,6 +20,7 @@
 
 struct bench {
     struct loop *loop;
+    struct characters *characters;
     char folder[32], path[64];
     uint8_t got[256];
     size_t got_count, room;
@@ -31,6 +32,7 @@ static int setup(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
     bench->loop = loop_create(NULL);
+    bench->characters = characters_create(bench->loop, NULL, NULL, NULL, 0);
     bench->room = sizeof(bench->got);
     strcpy(bench->folder, "/tmp/hearth-port-XXXXXX");
     if (!mkdtemp(bench->folder))
@@ -45,6 +47,7 @@ static int teardown(void **state)
     struct bench *bench = *state;
     unlink(bench->path);
     rmdir(bench->folder);
+    characters_destroy(bench->characters);
     loop_destroy(bench->loop);
     free(bench);
     return 0;
@@ -80,7 +83,7 @@ static struct character_port *open_port(struct bench *bench, const char *format)
     char specification[128], error[256] = "";
     snprintf(specification, sizeof(specification), format, bench->path);
     struct character_port *port =
-        character_open(bench->loop, NULL, "test", specification, error, sizeof(error));
+        character_open(bench->characters, "test", specification, error, sizeof(error));
     if (!port)
         fail_msg("%s: %s", specification, error);
     port->receive = receive;
@@ -122,8 +125,9 @@ static void test_specifications(void **state)
     } bad[] = {
         {"bogus", "no character device"},
         {"unix:", "address is missing"},
-        {"unix:/x,sever=on", "unknown option 'sever=on'"},
-        {"unix:/x,server=maybe", "unknown option"},
+        {"unix:/x,sever=on", "Invalid parameter 'sever'"},
+        {"unix:/x,server=maybe", "expects 'on' or 'off'"},
+        {"chardev:x", "chardev 'x' not found"},
         {"tcp:127.0.0.1", "port is missing"},
         {"file:/no/such/folder/x", "No such file"},
         {"unix:/no/such/folder/x,server=on,wait=off", "No such file"},
@@ -136,7 +140,7 @@ static void test_specifications(void **state)
     };
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char error[256] = "";
-        assert_null(character_open(bench->loop, NULL, "test", bad[i].specification, error, sizeof(error)));
+        assert_null(character_open(bench->characters, "test", bad[i].specification, error, sizeof(error)));
         if (!strstr(error, bad[i].says) || strchr(error, '\n'))
             fail_msg("%s: %s", bad[i].specification, error);
     }
@@ -241,14 +245,73 @@ static void test_stale_socket_is_replaced(void **state)
     /* One that is in use is not. */
     char error[256], specification[128];
     snprintf(specification, sizeof(specification), "unix:%s,server=on,wait=off", bench->path);
-    assert_null(character_open(bench->loop, NULL, "test", specification, error, sizeof(error)));
+    assert_null(character_open(bench->characters, "test", specification, error, sizeof(error)));
     assert_non_null(strstr(error, "in use"));
     character_close(port);
     /* And what is no socket stays. */
     close(open(bench->path, O_CREAT | O_WRONLY, 0600));
-    assert_null(character_open(bench->loop, NULL, "test", specification, error, sizeof(error)));
+    assert_null(character_open(bench->characters, "test", specification, error, sizeof(error)));
     struct stat status;
     assert_int_equal(stat(bench->path, &status), 0);
+}
+
+/* -chardev: each by its name, for one device, unless it is shared. */
+static void test_named(void **state)
+{
+    struct bench *bench = *state;
+    struct settings *list = NULL;
+    char text[128], error[256] = "";
+    snprintf(text, sizeof(text), "socket,id=agent,path=%s,server=on,wait=off", bench->path);
+    settings_append(&list, settings_parse("-chardev", text, "backend"));
+    settings_append(&list, settings_parse("-chardev", "null,id=nothing", "backend"));
+    struct characters *characters = characters_create(bench->loop, NULL, list, error, sizeof(error));
+    assert_non_null(characters);
+    int client = dial(bench); /* it listens before anybody has asked for it */
+    assert_true(client >= 0);
+    struct character_port *port = character_take(characters, "device", "agent", error, sizeof(error));
+    assert_non_null(port);
+    assert_null(character_open(characters, "other", "chardev:agent", error, sizeof(error)));
+    assert_string_equal(error, "chardev 'agent' is in use by another device");
+    assert_null(character_take(characters, "other", "agnet", error, sizeof(error)));
+    assert_string_equal(error, "chardev 'agnet' not found");
+    assert_false(port->is_there);
+    port->receive = receive;
+    port->room = room;
+    port->device = bench;
+    assert_int_equal(write(client, "abc", 3), 3);
+    run(bench, 3);
+    assert_true(port->is_there);
+    character_close(port);
+    characters_destroy(characters);
+    close(client);
+    settings_free_all(list);
+}
+
+static void test_named_badly(void **state)
+{
+    struct bench *bench = *state;
+    static const struct {
+        const char *first, *second, *says;
+    } bad[] = {
+        {"null", NULL, "Parameter 'id' is missing"},
+        {"null,id=a", "null,id=a", "Duplicate ID 'a'"},
+        {"nill,id=a", NULL, "there are null, stdio"},
+        {"null,id=a,foo=1", NULL, "Invalid parameter 'foo'"},
+        {"socket,id=a", NULL, "address is missing"},
+        {"socket,id=a,host=127.0.0.1", NULL, "address is missing"},
+        {"file,id=a,path=/no/such/folder/x", NULL, "No such file"},
+    };
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct settings *list = NULL;
+        char error[512] = "";
+        settings_append(&list, settings_parse("-chardev", bad[i].first, "backend"));
+        if (bad[i].second)
+            settings_append(&list, settings_parse("-chardev", bad[i].second, "backend"));
+        assert_null(characters_create(bench->loop, NULL, list, error, sizeof(error)));
+        if (!strstr(error, bad[i].says))
+            fail_msg("%s: %s", bad[i].first, error);
+        settings_free_all(list);
+    }
 }
 
 static void test_tcp(void **state)
@@ -299,6 +362,8 @@ int main(void)
         TEST(test_next_connection),
         TEST(test_slow_reader_never_blocks),
         TEST(test_stale_socket_is_replaced),
+        TEST(test_named),
+        TEST(test_named_badly),
         TEST(test_tcp),
         TEST(test_pty),
     };

@@ -101,10 +101,11 @@ static void character_devices_are_looked_up_by_name(void **state)
     PARSE(config, "-serial", "chardev:console", "-mon", "chardev=console", "-mon", "chardev=q,mode=control",
           "-chardev", "stdio,id=console,signal=off,mux=on", "-chardev",
           "socket,id=q,path=/tmp/q.sock,server=on,wait=off");
-    assert_string_equal(config.serial[0], "mon:stdio");
-    assert_string_equal(config.monitor, "mon:stdio");
-    assert_string_equal(config.qmp[0], "unix:/tmp/q.sock,server=on,wait=off");
+    assert_string_equal(config.serial[0], "chardev:console");
+    assert_string_equal(config.monitor, "chardev:console");
+    assert_string_equal(config.qmp[0], "chardev:q");
     assert_int_equal(config.qmps, 1);
+    assert_string_equal(settings_text(settings_find(config.chardevs, "q"), "path", ""), "/tmp/q.sock");
     options_free(&config);
 }
 
