@@ -5,3 +5,8 @@ bench: all $(BUILD)/bench/exit.rom
 $(BUILD)/bench/exit.rom: tests/bench/exit.asm
 	@mkdir -p $(@D)
 	nasm -f bin -o $@ $<
+
+# `make bench-cpu`: the software CPU beside its peers, loop by loop.
+bench-cpu: all
+	python3 tests/bench/cpu.py
+.PHONY: bench-cpu
