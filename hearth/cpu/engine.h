@@ -78,7 +78,8 @@ struct engine_abilities {
     bool irqchip;   /* it has the 8259As, IOAPIC and local APICs itself: lines go to irqchip_set() */
     bool pit;       /* it has the 8254 and port 61h itself */
     bool long_mode; /* its CPUs have the 64-bit mode */
-    bool lapic;     /* without irqchip: each vCPU has a local APIC; an IOAPIC speaks to them by message() */
+    uint32_t cpu_signature, cpu_features; /* CPUID 1, EAX and EDX */
+    bool lapic; /* without irqchip: each vCPU has a local APIC; an IOAPIC speaks to them by message() */
 };
 
 struct engine_ops {

@@ -314,28 +314,56 @@ void direct_close(struct direct *direct)
     free(direct);
 }
 
-/* RSDP, MP floating pointer, ACPI tables, MP table. */
+static uint32_t align_16(uint64_t address)
+{
+    return (uint32_t)(address + 15) / 16 * 16;
+}
+
+/* Where the next one may begin. */
+static uint32_t mptable_load(struct memory *memory, const struct cpus *cpus, uint32_t pointer, uint32_t at)
+{
+    uint8_t floating[MPTABLE_POINTER_SIZE];
+    struct aml table = {0};
+    mptable_build(&table, cpus);
+    mptable_pointer(floating, at);
+    memory_write(memory, pointer, floating, sizeof(floating));
+    memory_write(memory, at, table.bytes, table.size);
+    uint32_t next = align_16(at + table.size);
+    aml_free(&table);
+    return next;
+}
+
+static uint32_t smbios_load(struct memory *memory, const struct smbios_description *machine, uint32_t at)
+{
+    uint32_t tables = align_16(at + SMBIOS_ENTRY_SIZE);
+    struct smbios smbios;
+    smbios_build(&smbios, machine, true);
+    smbios_place(&smbios, tables);
+    memory_write(memory, at, smbios.entry, SMBIOS_ENTRY_SIZE);
+    memory_write(memory, tables, smbios.tables.bytes, smbios.tables.size);
+    uint32_t next = align_16(tables + smbios.tables.size);
+    smbios_free(&smbios);
+    return next;
+}
+
+/* RSDP, MP floating pointer, ACPI tables, SMBIOS, MP table. */
 static void tables_load(const struct direct *direct, struct memory *memory)
 {
     enum { RSDP = DIRECT_TABLES, POINTER = RSDP + 0x20, TABLES = RSDP + ACPI_ALIGNMENT };
     const struct acpi_description *machine = &direct->machine.tables;
-    uint8_t rsdp[ACPI_RSDP_SIZE], floating[MPTABLE_POINTER_SIZE];
+    uint8_t rsdp[ACPI_RSDP_SIZE];
     struct acpi acpi;
 
     acpi_build(&acpi, machine);
     acpi_place(&acpi, TABLES, rsdp);
     memory_write(memory, RSDP, rsdp, sizeof(rsdp));
     memory_write(memory, TABLES, acpi.tables.bytes, acpi.tables.size);
-    uint32_t next = (uint32_t)(TABLES + (acpi.tables.size + 15) / 16 * 16);
+    uint32_t next = align_16(TABLES + acpi.tables.size);
     acpi_free(&acpi);
-    if (!machine->apic)
-        return;
-    struct aml table = {0};
-    mptable_build(&table, machine->cpus);
-    mptable_pointer(floating, next);
-    memory_write(memory, POINTER, floating, sizeof(floating));
-    memory_write(memory, next, table.bytes, table.size);
-    aml_free(&table);
+    next = smbios_load(memory, &direct->machine.smbios, next);
+    if (machine->apic)
+        next = mptable_load(memory, machine->cpus, POINTER, next);
+    assert(next <= DIRECT_HIGH);
 }
 
 static void bios_data_load(struct memory *memory)

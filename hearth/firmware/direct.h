@@ -12,6 +12,7 @@
 #include "core/memory.h"
 #include "cpu/state.h"
 #include "firmware/acpi.h"
+#include "firmware/smbios.h"
 
 struct direct_description {
     const char *kernel;
@@ -21,6 +22,7 @@ struct direct_description {
     bool long_mode; /* the CPU has it */
     bool text_mode; /* the screen shows text mode 3 */
     struct acpi_description tables;
+    struct smbios_description smbios;
 };
 
 struct direct;

@@ -12,6 +12,7 @@
 #include "core/callback.h"
 #include "core/irq.h"
 #include "core/log.h"
+#include "cpu/models.h"
 #include "devices/debug.h"
 #include "devices/dma.h"
 #include "devices/fdc.h"
@@ -33,6 +34,7 @@
 #include "devices/vga.h"
 #include "firmware/direct.h"
 #include "firmware/platform.h"
+#include "firmware/smbios.h"
 #include "firmware/text-mode.h"
 #include "machine/attach.h"
 #include "machine/boot-order.h"
@@ -207,6 +209,27 @@ static void devices_attach(struct pc *pc, struct settings *list)
     }
 }
 
+static struct smbios_description pc_smbios(const struct pc *pc)
+{
+    const struct engine_abilities *has = pc->ops->abilities(pc->engine);
+    return (struct smbios_description){.ram_size = pc->config->ram_size,
+                                       .cpus = pc->cpus,
+                                       .cpu_signature = has->cpu_signature,
+                                       .cpu_features = has->cpu_features,
+                                       .cpu_name = cpu_model_name(pc->config->cpu),
+                                       .uuid = pc->config->uuid,
+                                       .changes = pc->config->smbios};
+}
+
+static void smbios_changes_check(struct settings *changes)
+{
+    for (; changes; changes = settings_next(changes)) {
+        smbios_check(changes);
+        if (settings_error(changes))
+            die("%s", settings_error(changes));
+    }
+}
+
 static void kernel_open(struct pc *pc)
 {
     const struct machine_config *config = pc->config;
@@ -223,6 +246,7 @@ static void kernel_open(struct pc *pc)
                    .screen = pc->vga != NULL,
                    .serial = {pc->uart[0] != NULL, pc->uart[1] != NULL},
                    .pci_memory = (uint32_t)firmware_ram_below_4g(config->ram_size)},
+        .smbios = pc_smbios(pc),
     };
     pc->kernel = direct_open(&description, error, sizeof(error));
     if (!pc->kernel)
@@ -302,6 +326,7 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
     devices_attach(pc, network_cards(pc->network)); /* 03.0 */
     devices_attach(pc, config->devices);
     network_check(pc->network);
+    smbios_changes_check(config->smbios);
     if (config->kernel)
         kernel_open(pc);
 }
@@ -323,6 +348,7 @@ static const char *boot_letters(const struct pc *pc)
 /* What the firmware is told; anew at each reset, since `-boot once=` holds for the first boot only. */
 static void describe(struct pc *pc)
 {
+    struct smbios_description smbios = pc_smbios(pc);
     uint8_t floppies = fdc_cmos_types(pc->fdc);
     struct firmware_description description = {
         .ram_size = pc->config->ram_size,
@@ -340,6 +366,7 @@ static void describe(struct pc *pc)
     description.boot_paths = paths;
     firmware_describe(&description, pc->fwcfg, cell_set, pc->rtc);
     free(paths);
+    smbios_publish(&smbios, pc->fwcfg);
     pc->booted = true;
 }
 

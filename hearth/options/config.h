@@ -23,6 +23,9 @@ struct settings; /* core/settings.h */
 struct machine_config {
     const char *program; /* argv[0]'s last part, for messages */
     const char *name;    /* -name; NULL without */
+    const uint8_t *uuid; /* -uuid, in the order as written; NULL without */
+    uint8_t uuid_bytes[16];
+    struct settings *smbios; /* -smbios, a list: firmware/smbios.h reads it */
 
     uint64_t ram_size;        /* bytes, a multiple of 8 KiB */
     unsigned cpus, cpus_most; /* at the start; with those that may be plugged in */

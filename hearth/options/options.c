@@ -69,6 +69,11 @@ const struct option options[] = {
     {"machine", "pc[,accel=]", parse_machine, "the machine; there is pc, a 440FX with PIIX3"},
     {"M", "pc", parse_machine, NULL},
     {"name", "NAME", parse_name, "what to call this guest"},
+    {"uuid", "UUID", parse_uuid, "its number, as SMBIOS tells it"},
+    {"smbios", "type=N[,key=value...]", parse_smbios,
+     "what SMBIOS says: vendor, version, date of type 0; manufacturer, product,\nversion, serial, sku, "
+     "family of "
+     "type 1; likewise 2, 3, 4, 11, 17"},
     {"nodefaults", NULL, parse_nodefaults, "add no devices that were not asked for: no network card"},
     {NULL, "Disks and booting", NULL, NULL},
     {"fda", "FILE", parse_fd, "floppy image in drive A; -fdb for B"},
@@ -225,5 +230,6 @@ void options_free(struct machine_config *config)
     settings_free_all(config->netdevs);
     settings_free_all(config->nics);
     settings_free_all(config->nets);
+    settings_free_all(config->smbios);
     settings_free_all(config->values);
 }

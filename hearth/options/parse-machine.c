@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/uuid.h"
 #include "options/parse.h"
 
 enum { RAM_GRAIN = 8192, SLOTS_MOST = 256 };
@@ -119,6 +120,19 @@ void parse_name(const struct context *context)
     context->config->name = settings_text(settings, "guest", NULL);
     settings_switch(settings, "debug-threads", true); /* they always have names */
     value_done(settings);
+}
+
+void parse_uuid(const struct context *context)
+{
+    struct machine_config *config = context->config;
+    if (!uuid_parse(context->value, config->uuid_bytes))
+        refuse(context, "failed to parse UUID string: wrong format");
+    config->uuid = config->uuid_bytes;
+}
+
+void parse_smbios(const struct context *context)
+{
+    settings_append(&context->config->smbios, settings_parse(context->option, context->value, NULL));
 }
 
 void parse_nodefaults(const struct context *context)

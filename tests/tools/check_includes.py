@@ -10,7 +10,7 @@ ALL = {"core", "cpu", "devices", "firmware", "storage", "display", "monitor", "h
 # Layer -> what it may include besides itself: whole layers, or single headers.
 ALLOWED = {
     "main.c": ALL,
-    "options": {"core/log.h", "core/settings.h", "core/topology.h"},
+    "options": {"core/log.h", "core/settings.h", "core/topology.h", "core/uuid.h"},
     "commands": {"core", "cpu/engine.h", "storage/block.h"},
     "machine": ALL - {"monitor", "options", "commands"} | {"options/config.h"},
     "monitor": {"core", "host", "display", "machine/machine.h", "storage/block.h", "cpu/engine.h", "cpu/state.h",

@@ -99,5 +99,6 @@ packages_for_tests() {
     packages_need "test -e /usr/share/bochs/BIOS-bochs-latest" bochsbios - - -
     packages_need "command -v cpio"         cpio cpio cpio cpio
     packages_need "command -v iasl"         acpica-tools acpica-tools acpica acpica
+    packages_need "command -v dmidecode"    dmidecode dmidecode dmidecode dmidecode
     packages_need "test -e /bin/busybox || test -e /usr/bin/busybox" busybox-static busybox busybox busybox-static
 }

@@ -48,7 +48,8 @@ static int set_up(void **state)
     machine = (struct direct_description){.kernel = kernel_path,
                                           .ram_size = 64 * MIB,
                                           .long_mode = true,
-                                          .tables = {&cpus, true, true, {true, true}, 64 * MIB}};
+                                          .tables = {&cpus, true, true, {true, true}, 64 * MIB},
+                                          .smbios = {.ram_size = 64 * MIB, .cpus = &cpus}};
     memset(error, 0, sizeof(error));
     cpus_set_up(&cpus, &(struct topology){1, 1, 1, 1}, 1);
     return 0;

@@ -153,6 +153,8 @@ bool cpuid_choose(struct engine *engine, const struct kvm_cpuid2 *supported, cha
                       error_size))
         return false;
     engine->abilities.long_mode = features_have(&engine->cpuid.model.features, "lm");
+    engine->abilities.cpu_signature = cpuid_signature(&engine->cpuid.model.identity);
+    engine->abilities.cpu_features = engine->cpuid.model.features.word[WORD_1_EDX];
     return true;
 }
 

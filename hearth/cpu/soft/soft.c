@@ -566,6 +566,8 @@ static struct engine *soft_create(const struct engine_machine *machine, char *er
     if (machine->cpu && !strcmp(cpu_model_name(machine->cpu), "host"))
         warn("-cpu host: CPU model 'host' requires KVM; on the software CPU it is max");
     soft->abilities.long_mode = features_have(&soft->cpuid.model.features, "lm");
+    soft->abilities.cpu_signature = cpuid_signature(&soft->cpuid.model.identity);
+    soft->abilities.cpu_features = soft->cpuid.model.features.word[WORD_1_EDX];
     soft->abilities.lapic = true;
     soft->address_lines = UINT64_MAX;
     soft->parallel = machine->cpus > 1;
