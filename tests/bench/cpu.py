@@ -21,7 +21,7 @@ LIMIT = 60
 ROWS = {"integer": 300000000, "branch": 40000000, "call": 60000000, "walk": 40000000, "pages": 40000000, "moves": 400000,
         "sse2": 6000000, "x87": 4000000, "interrupt": 3000000, "fault": 1500000, "cr3": 800000, "port": 4000000,
         "modify": 400000}
-WHAT = {"integer": "14 integer instructions", "branch": "3 branches of random direction", "call": "4 calls and returns",
+WHAT = {"integer": "16 integer instructions", "branch": "3 branches of random direction", "call": "4 calls and returns",
         "walk": "16 loads and stores", "pages": "8 loads, a page further each", "moves": "REP MOVSB of 4 KiB",
         "sse2": "8 SSE2 instructions", "x87": "6 x87 instructions", "interrupt": "INT and IRET",
         "fault": "page fault, mapping, INVLPG", "cr3": "CR3 load and 16 pages touched", "port": "OUT",
