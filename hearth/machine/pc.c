@@ -324,6 +324,7 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
         pc->debugcon = debug_console_create(pc->ports, config->debugcon_port, host->debugcon);
     pc->network = network_open(config, &(struct net_host){pc->loop, pc->clock});
     devices_attach(pc, network_cards(pc->network)); /* 03.0 */
+    drives_attach_virtio(pc);
     devices_attach(pc, config->devices);
     network_check(pc->network);
     smbios_changes_check(config->smbios);
