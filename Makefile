@@ -24,9 +24,10 @@ has = $(shell printf '$(HASH)include <$(1)>\nint main(void){return 0;}\n' | $(CC
 
 HAVE_PNG := $(call has,png.h,-lpng)
 HAVE_JANSSON := $(call has,jansson.h,-ljansson)
+HAVE_VNC := $(call has,rfb/rfb.h,-lvncserver)
 HAVE_SLIRP := $(call has,slirp/libslirp.h,-lslirp)
 
-CPPFLAGS += -Ihearth -Itests -D_GNU_SOURCE $(if $(HAVE_PNG),-DHAVE_PNG) $(if $(HAVE_JANSSON),-DHAVE_JANSSON) \
+CPPFLAGS += -Ihearth -Itests -D_GNU_SOURCE $(if $(HAVE_PNG),-DHAVE_PNG) $(if $(HAVE_JANSSON),-DHAVE_JANSSON) $(if $(HAVE_VNC),-DHAVE_VNC) \
             $(if $(HAVE_SLIRP),-DHAVE_SLIRP)
 LIBS     := -lZydis -ldl -lpthread
 # gcc turns `return op[1].run(...)` into a jump only with these; cpu/soft/op.h tells why it matters.

@@ -13,6 +13,7 @@
 #include "core/lock.h"
 #include "core/log.h"
 #include "display/terminal.h"
+#include "display/vnc.h"
 #include "host/character.h"
 #include "host/daemon.h"
 #include "host/loop.h"
@@ -36,6 +37,7 @@ struct session {
     struct character_port *gdb_port;
     struct gdb *gdb;
     struct terminal_display *display;
+    struct vnc_server *vnc;
     int signals;
 };
 
@@ -134,8 +136,9 @@ static void ends_settle(struct session *session)
             config->serial[0] = "mon:stdio";
     }
     if (config->display == DISPLAY_DEFAULT)
-        config->display =
-            !taken && terminal_is_interactive(session->terminal) ? DISPLAY_TERMINAL : DISPLAY_NONE;
+        config->display = !taken && !config->vnc && terminal_is_interactive(session->terminal)
+                              ? DISPLAY_TERMINAL
+                              : DISPLAY_NONE;
     bool shares = config->display == DISPLAY_TERMINAL;
     for (unsigned i = 0; i < SERIALS; i++)
         shares = shares || (config->serial[i] && !strcmp(config->serial[i], "mon:stdio"));
@@ -193,6 +196,24 @@ static void display_open(struct session *session)
                                 machine_input(session->machine), error, sizeof(error));
     if (!session->display)
         die("-display terminal: %s", error);
+}
+
+static void vnc_open(struct session *session)
+{
+    const struct vnc_guest guest = {session->loop, machine_display(session->machine),
+                                    machine_input(session->machine), session->config.name};
+    struct settings *settings = session->config.vnc;
+    char error[512];
+    if (!settings)
+        return;
+    if (!guest.source)
+        die("-vnc: there is no display adapter (-vga none)");
+    session->vnc = vnc_server_create(&guest, settings, error, sizeof(error));
+    if (!session->vnc)
+        settings_refuse(settings, "%s", error);
+    if (settings_error(settings))
+        die("%s", settings_error(settings));
+    machine_set_vnc(session->machine, session->vnc);
 }
 
 static void monitor_open(struct session *session)
@@ -267,6 +288,7 @@ static void session_open(struct session *session)
     terminal_set_escapes(session->terminal,
                          &(struct terminal_escapes){.opaque = session, .quit = quit_typed});
     display_open(session);
+    vnc_open(session);
     monitor_open(session);
     qmps_open(session);
     gdb_open(session);
@@ -284,6 +306,7 @@ static int session_close(struct session *session)
     const char *words = machine_last_words(session->machine);
     char *last_words = words && !session->config.no_shutdown ? strdup(words) : NULL;
 
+    vnc_server_destroy(session->vnc);
     machine_lock();
     terminal_display_destroy(session->display);
     monitor_destroy(session->monitor);

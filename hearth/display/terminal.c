@@ -1,31 +1,21 @@
 /*
  * The guest's screen and keyboard in the terminal. The screen is looked at by a tick of the event loop: often while
- * keys are typed or something changes, seldom while nothing does. What is typed waits in a queue and goes to the guest a
- * key at a time, so that pasted text does not overflow its keyboard buffer.
+ * keys are typed or something changes, seldom while nothing does (pace.h). What is typed waits in a queue (typing.h).
  */
 #include "display/terminal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/log.h"
+#include "display/pace.h"
 #include "display/terminal-keys.h"
 #include "display/terminal-paint.h"
+#include "display/typing.h"
 
-enum { /* milliseconds */
-       LOOK_QUICK = 16,
-       LOOK_USUAL = 50,
-       LOOK_IDLE = 200,
-       QUICK_FOR = 400,
-       IDLE_AFTER = 5000,
-       KEY_PACE = 10,
-       ESCAPE_ALONE = 40,
-       MESSAGE_FOR = 5000,
-};
-
-enum { KEYS_WAITING_MOST = 4096, MESSAGE_SIZE = 160, PENDING_MOST = 32768 };
+enum { ESCAPE_ALONE = 40, MESSAGE_FOR = 5000 }; /* milliseconds */
+enum { MESSAGE_SIZE = 160, PENDING_MOST = 32768 };
 
 #define ENTER "\033[?1049h\033[?7l\033[0m\033[2J"
 #define LEAVE "\033[0m\033[?7h\033[?25h\033[?1049l"
@@ -34,25 +24,17 @@ struct terminal_display {
     struct terminal *terminal;
     struct loop *loop;
     const struct display_source *source;
-    const struct input_sink *input;
     struct painter painter;
     struct display_view *view; /* while there is a picture */
     bool picture_painted;      /* and it is on the terminal as the view has it */
     struct terminal_keys keys;
-    struct key_press waiting[KEYS_WAITING_MOST]; /* a ring */
-    unsigned first, count;
+    struct typing typing;
     bool focused;
+    struct pace pace;
     unsigned look_every;
-    uint64_t changed, typed, message_until; /* in milliseconds_now()'s time */
+    uint64_t message_until; /* in pace_now()'s time */
     char message[MESSAGE_SIZE];
 };
-
-static uint64_t milliseconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---- the screen */
 
@@ -60,12 +42,7 @@ static void look(void *opaque);
 
 static void look_at_pace(struct terminal_display *display)
 {
-    uint64_t now = milliseconds_now();
-    unsigned every = LOOK_USUAL;
-    if (now - display->typed < QUICK_FOR || now - display->changed < QUICK_FOR)
-        every = LOOK_QUICK;
-    else if (now - display->changed > IDLE_AFTER && now - display->typed > IDLE_AFTER)
-        every = LOOK_IDLE;
+    unsigned every = pace_interval(&display->pace);
     if (every == display->look_every)
         return;
     display->look_every = every;
@@ -102,7 +79,7 @@ static bool wanted_fill(struct terminal_display *display, bool says)
 
 static void draw(struct terminal_display *display)
 {
-    bool says = display->message[0] && milliseconds_now() < display->message_until;
+    bool says = display->message[0] && pace_now() < display->message_until;
     if (!wanted_fill(display, says))
         return;
     if (says)
@@ -110,7 +87,7 @@ static void draw(struct terminal_display *display)
     painter_paint(&display->painter);
     if (!display->painter.count)
         return;
-    display->changed = milliseconds_now();
+    pace_changed(&display->pace);
     terminal_write(display->terminal, display, display->painter.bytes, display->painter.count);
 }
 
@@ -134,63 +111,38 @@ static void resized(void *opaque, unsigned columns, unsigned rows)
 
 /* ---- keys */
 
-static void send_next(void *opaque)
-{
-    struct terminal_display *display = opaque;
-    if (!display->count) {
-        loop_every(display->loop, 0, send_next, display);
-        return;
-    }
-    const struct key_press *press = &display->waiting[display->first];
-    key_press_send(press, display->input, true);
-    key_press_send(press, display->input, false);
-    display->first = (display->first + 1) % KEYS_WAITING_MOST;
-    display->count--;
-    if (display->count == KEYS_WAITING_MOST - 1)
-        terminal_drained(display->terminal);
-}
-
 static void pressed(void *opaque, const struct key_press *press)
 {
     struct terminal_display *display = opaque;
-    if (display->count == KEYS_WAITING_MOST)
-        return;
-    display->waiting[(display->first + display->count++) % KEYS_WAITING_MOST] = *press;
+    typing_add(&display->typing, press);
 }
 
-/* The first key of a burst goes at once. */
-static void send_from_idle(struct terminal_display *display, bool idle)
+static void drained(void *opaque)
 {
-    if (!idle || !display->count)
-        return;
-    send_next(display);
-    loop_every(display->loop, KEY_PACE, send_next, display);
+    struct terminal_display *display = opaque;
+    terminal_drained(display->terminal);
 }
 
 static void settle(void *opaque)
 {
     struct terminal_display *display = opaque;
-    bool idle = !display->count;
     loop_every(display->loop, 0, settle, display);
     terminal_keys_settle(&display->keys);
-    send_from_idle(display, idle);
 }
 
 /* A byte makes at most one key press. */
 static size_t room(void *opaque)
 {
     const struct terminal_display *display = opaque;
-    return KEYS_WAITING_MOST - display->count;
+    return typing_room(&display->typing);
 }
 
 static void input(void *opaque, const uint8_t *bytes, size_t count)
 {
     struct terminal_display *display = opaque;
-    bool idle = !display->count;
-    display->typed = milliseconds_now();
+    pace_typed(&display->pace);
     terminal_keys_feed(&display->keys, bytes, count);
     loop_every(display->loop, terminal_keys_waiting(&display->keys) ? ESCAPE_ALONE : 0, settle, display);
-    send_from_idle(display, idle);
     look_at_pace(display);
 }
 
@@ -224,8 +176,10 @@ struct terminal_display *terminal_display_create(struct terminal *terminal, stru
                                                  unsigned long error_size)
 {
     struct terminal_display *display = allocate(sizeof(*display));
-    *display =
-        (struct terminal_display){.terminal = terminal, .loop = loop, .source = source, .input = input_sink};
+    *display = (struct terminal_display){.terminal = terminal, .loop = loop, .source = source};
+    typing_init(&display->typing, loop, input_sink);
+    display->typing.drained = drained;
+    display->typing.opaque = display;
     display->keys = (struct terminal_keys){.opaque = display, .pressed = pressed};
     const struct terminal_client client = {
         .name = "screen",
@@ -260,7 +214,7 @@ void terminal_display_destroy(struct terminal_display *display)
         return;
     terminal_remove(display->terminal, display);
     loop_every(display->loop, 0, look, display);
-    loop_every(display->loop, 0, send_next, display);
+    typing_stop(&display->typing);
     loop_every(display->loop, 0, settle, display);
     painter_free(&display->painter);
     view_close(display);
@@ -270,7 +224,7 @@ void terminal_display_destroy(struct terminal_display *display)
 void terminal_display_say(struct terminal_display *display, const char *text)
 {
     snprintf(display->message, sizeof(display->message), "%s", text);
-    display->message_until = milliseconds_now() + MESSAGE_FOR;
+    display->message_until = pace_now() + MESSAGE_FOR;
     if (display->focused)
         draw(display);
 }

@@ -53,6 +53,7 @@ struct machine {
     struct clock *clock;
     struct pc *pc;
     struct typist *typist;
+    struct vnc_server *vnc;
 
     enum machine_status status;
     unsigned frozen;
@@ -645,6 +646,16 @@ struct bus *machine_mmio_map(const struct machine *machine)
 const struct display_source *machine_display(const struct machine *machine)
 {
     return pc_display(machine->pc);
+}
+
+struct vnc_server *machine_vnc(const struct machine *machine)
+{
+    return machine->vnc;
+}
+
+void machine_set_vnc(struct machine *machine, struct vnc_server *server)
+{
+    machine->vnc = server;
 }
 
 const struct input_sink *machine_input(const struct machine *machine)

@@ -118,6 +118,10 @@ struct memory *machine_memory(const struct machine *machine);
 struct bus *machine_port_map(const struct machine *machine);
 struct bus *machine_mmio_map(const struct machine *machine);
 const struct display_source *machine_display(const struct machine *machine); /* NULL with -vga none */
+/* The VNC server, for the monitor; main makes it and takes it away. NULL without one. */
+struct vnc_server;
+struct vnc_server *machine_vnc(const struct machine *machine);
+void machine_set_vnc(struct machine *machine, struct vnc_server *server);
 const struct input_sink *machine_input(const struct machine *machine);
 /* Presses the keys together (core/input.h's codes) and holds them for so long; waits its turn behind those before.
  * False if too many wait. */

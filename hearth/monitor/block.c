@@ -40,6 +40,10 @@ void command_change(struct call *call)
 
     if (!argument_word(call, "device", id, sizeof(id)))
         return;
+    if (!strcmp(id, "vnc")) {
+        command_change_vnc(call);
+        return;
+    }
     if (!strcmp(id, "-f")) {
         medium.force = true;
         if (!argument_word(call, "device", id, sizeof(id)))

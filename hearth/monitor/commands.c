@@ -326,8 +326,8 @@ static void info_autopsy(struct call *call)
 
 const struct command commands[] = {
     {"balloon", "MEGABYTES", "ask the guest to make do with so much memory", command_balloon},
-    {"change", "[-f] DEVICE FILE [FORMAT [read-only|read-write]]", "put another medium into a drive",
-     command_change},
+    {"change", "[-f] DEVICE FILE [FORMAT [read-only|read-write]]",
+     "put another medium into a drive; vnc password TEXT: set the one of -vnc", command_change},
     {"cont", "", "let the guest run", command_cont},
     {"c", "", "same as cont", command_cont},
     {"cpu", "INDEX", "which CPU the other commands look at", command_cpu},
@@ -361,6 +361,7 @@ const struct command commands[] = {
      command_mouse_button},
     {"sendkey", "KEYS [MILLISECONDS]", "press keys, as in ctrl-alt-delete or shift-a", command_sendkey},
     {"set_link", "NAME on|off", "plug or unplug the cable of a network card", command_set_link},
+    {"set_password", "vnc TEXT", "set the password that -vnc's password=on asks for", command_set_password},
     {"stop", "", "let the guest stand", command_stop},
     {"system_powerdown", "", "press the power button", command_system_powerdown},
     {"system_reset", "", "press the reset button", command_system_reset},
@@ -388,6 +389,7 @@ const struct command info_commands[] = {
     {"tlb", "", "what the page tables map, page by page", info_tlb},
     {"usernet", "", "the user network's connections", info_usernet},
     {"version", "", "hearth's version", info_version},
+    {"vnc", "", "where the VNC server listens, and its viewers", info_vnc},
 };
 const unsigned info_commands_count = sizeof(info_commands) / sizeof(info_commands[0]);
 

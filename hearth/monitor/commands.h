@@ -84,4 +84,9 @@ void command_sendkey(struct call *call);
 void command_mouse_move(struct call *call);
 void command_mouse_button(struct call *call);
 
+/* vnc.c */
+void command_change_vnc(struct call *call); /* `change vnc` */
+void command_set_password(struct call *call);
+void info_vnc(struct call *call);
+
 #endif

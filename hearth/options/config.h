@@ -46,6 +46,7 @@ struct machine_config {
     const char *bios;                     /* -bios; NULL: bios-256k.bin */
 
     enum display_kind display;
+    struct settings *vnc; /* -vnc; NULL without */
     bool nographic;
     bool no_vga;
     const char *serial[SERIALS]; /* host ends; NULL: none */

@@ -100,6 +100,10 @@ const struct option options[] = {
     {NULL, "Seeing the guest", NULL, NULL},
     {"display", "terminal|none", parse_display,
      "the text screen in this terminal (default if it is one), or nothing"},
+    {"vnc", "HOST:N[,...]", parse_vnc,
+     "show the screen to VNC viewers at port 5900 + N, or unix:PATH;\nto=M tries the ports up to 5900 + M, "
+     "password=on asks for the one\nthat the monitor sets, websocket=on|PORT serves browsers,\n"
+     "share=allow-exclusive|force-shared|ignore"},
     {"nographic", NULL, parse_nographic, "no display; serial port and monitor share this terminal"},
     {"vga", "std|none", parse_vga, "the display adapter"},
     {"serial", "HOST", parse_serial,

@@ -15,6 +15,11 @@ void parse_display(const struct context *context)
         refuse(context, "there are the displays terminal and none");
 }
 
+void parse_vnc(const struct context *context)
+{
+    context->config->vnc = strcmp(context->value, "none") ? value_parse(context, "vnc") : NULL;
+}
+
 void parse_nographic(const struct context *context)
 {
     context->config->nographic = true;

@@ -9,8 +9,8 @@
 #endif
 
 #ifdef HAVE_JANSSON
-#define QMP         ", QMP (libjansson)"
-#define WITHOUT_QMP ""
+#define QMP         VNC ", QMP (libjansson)"
+#define WITHOUT_QMP WITHOUT_VNC ""
 #else
 #define QMP         ""
 #define WITHOUT_QMP "\nLeft out: QMP (libjansson was not there at build time)"
@@ -24,9 +24,17 @@
 #define WITHOUT_USER "\nLeft out: the user network (libslirp was not there at build time)"
 #endif
 
+#ifdef HAVE_VNC
+#define VNC         ", VNC (libvncserver)"
+#define WITHOUT_VNC ""
+#else
+#define VNC         ""
+#define WITHOUT_VNC "\nLeft out: VNC (libvncserver was not there at build time)"
+#endif
+
 void options_version(FILE *out)
 {
     fprintf(out, "hearth version " HEARTH_VERSION ", a PC emulator with QEMU's command line\n"
-                 "Built with: kvm and soft engines, disassembler (Zydis), " PNG QMP USER WITHOUT_PNG
-                     WITHOUT_QMP WITHOUT_USER "\n");
+                 "Built with: kvm and soft engines, disassembler (Zydis), " PNG QMP USER VNC WITHOUT_PNG
+                     WITHOUT_QMP WITHOUT_USER WITHOUT_VNC "\n");
 }

@@ -25,7 +25,7 @@ def picture_read(path):
 class Remote:
     """A machine whose guest does what it is told."""
 
-    def __init__(self, program, *arguments):
+    def __init__(self, program, *arguments, output=False):
         self.folder = tempfile.mkdtemp(prefix="remote-")
         serial, monitor, floppy = (os.path.join(self.folder, name) for name in ("serial", "monitor", "floppy"))
         shutil.copyfile(image("remote-guest.img"), floppy)
@@ -34,7 +34,8 @@ class Remote:
         if not {"-display", "-vnc"} & set(arguments):
             self.command += ["-display", "none"]
         self.error = open(os.path.join(self.folder, "stderr"), "w+b")
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.error)
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stderr=self.error,
+                                        stdout=subprocess.PIPE if output else subprocess.DEVNULL)
         self.monitor_path, self._monitor = monitor, None
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(PATIENCE)
@@ -74,6 +75,16 @@ class Remote:
             self._monitor = Monitor(self.monitor_path)
         return self._monitor
 
+    def wait_output(self, text):
+        """Its standard output up to a line with this; needs output=True."""
+        said = ""
+        while text not in said:
+            line = self.process.stdout.readline().decode(errors="replace")
+            if not line:
+                raise Failure(f"{self.command[0]} did not say {text!r} but {said!r}: {self.stderr()}")
+            said += line
+        return said
+
     def stop(self):
         if self._monitor:
             self._monitor.close()
@@ -85,6 +96,8 @@ class Remote:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
         self.error.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -78,6 +78,7 @@ packages_for_build() {
     packages_need "$(header png.h)"    libpng-dev libpng-devel libpng libpng-dev
     packages_need "$(header jansson.h)" libjansson-dev jansson-devel jansson jansson-dev
     packages_need "$(header slirp/libslirp.h)" libslirp-dev libslirp-devel libslirp libslirp-dev
+    packages_need "$(header rfb/rfb.h)" libvncserver-dev libvncserver-devel libvncserver libvncserver-dev
     packages_need "command -v mcopy"   mtools mtools mtools mtools
     packages_need "command -v xorriso" xorriso xorriso libisoburn xorriso
     packages_need "ls /usr/share/seabios/bios-256k.bin || ls /usr/share/qemu/bios-256k.bin" \
@@ -100,5 +101,12 @@ packages_for_tests() {
     packages_need "command -v cpio"         cpio cpio cpio cpio
     packages_need "command -v iasl"         acpica-tools acpica-tools acpica acpica
     packages_need "command -v dmidecode"    dmidecode dmidecode dmidecode dmidecode
+    packages_need "command -v openssl"      openssl openssl openssl openssl
+    packages_need "command -v vncsnapshot"  vncsnapshot - - -
+    packages_need "command -v djpeg"        libjpeg-turbo-progs libjpeg-turbo-utils libjpeg-turbo libjpeg-turbo-utils
+    packages_need "command -v gvnccapture"  gvncviewer gtk-vnc gtk-vnc gtk-vnc
+    packages_need "command -v xtigervncviewer" tigervnc-viewer tigervnc tigervnc -
+    packages_need "command -v Xvfb"         xvfb xorg-x11-server-Xvfb xorg-server-xvfb xvfb
+    packages_need "command -v xdotool"      xdotool xdotool xdotool xdotool
     packages_need "test -e /bin/busybox || test -e /usr/bin/busybox" busybox-static busybox busybox busybox-static
 }
