@@ -17,7 +17,7 @@ enum { RANGES_MOST = 128 };
 
 struct memory {
     uint8_t *ram;
-    uint64_t ram_size;
+    uint64_t ram_size, mapped;
     struct memory_range ranges[RANGES_MOST];
     size_t count;
     uint64_t generation;
@@ -30,26 +30,29 @@ struct memory {
     } log;
 };
 
-struct memory *memory_create(uint64_t ram_size)
+struct memory *memory_create_on(const struct backing *backing, uint64_t ram_size, char *error,
+                                size_t error_size)
 {
     struct memory *memory = allocate(sizeof(*memory));
-    memory->ram =
-        mmap(NULL, ram_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory->ram == MAP_FAILED) {
-        int error = errno;
+    memory->ram = backing_map(backing, ram_size, &memory->mapped, error, error_size);
+    if (!memory->ram) {
         free(memory);
-        errno = error;
         return NULL;
     }
-    madvise(memory->ram, ram_size, MADV_DONTDUMP);
     memory->ram_size = ram_size;
     return memory;
+}
+
+struct memory *memory_create(uint64_t ram_size)
+{
+    char error[256];
+    return memory_create_on(&(struct backing){0}, ram_size, error, sizeof(error));
 }
 
 void memory_destroy(struct memory *memory)
 {
     free(memory->log.pages);
-    munmap(memory->ram, memory->ram_size);
+    munmap(memory->ram, memory->mapped);
     free(memory);
 }
 

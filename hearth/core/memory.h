@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/backing.h"
+
 enum { PAGE_SIZE = 4096 };
 
 struct memory_range {
@@ -30,6 +32,9 @@ struct memory;
  * NULL with errno set if the host has not enough.
  */
 struct memory *memory_create(uint64_t ram_size);
+/* The same on what core/backing.h describes. NULL with one line in error. */
+struct memory *memory_create_on(const struct backing *backing, uint64_t ram_size, char *error,
+                                size_t error_size);
 void memory_destroy(struct memory *memory);
 uint8_t *memory_ram(struct memory *memory);
 uint64_t memory_ram_size(const struct memory *memory);

@@ -41,6 +41,7 @@
 #include "machine/drives.h"
 #include "machine/network.h"
 #include "machine/pc-parts.h"
+#include "machine/ram.h"
 #include "storage/pool.h"
 
 /* ---- memory and firmware: before the engine */
@@ -69,9 +70,7 @@ struct pc *pc_create(const struct machine_config *config, const struct cpus *cpu
     pc->clock = clock;
     pc->loop = loop;
     pc->disk_threads = pool_create(loop);
-    pc->memory = memory_create(config->ram_size);
-    if (!pc->memory)
-        die("cannot set up guest memory 'pc.ram': %s; ask for less with -m", strerror(errno));
+    pc->memory = ram_create(config);
     pc->ports = bus_create("port", PORTS);
     pc->mmio = bus_create("mmio", UINT64_MAX);
     firmware_open(pc);

@@ -380,6 +380,7 @@ const struct command info_commands[] = {
     {"kvm", "", "does KVM run the guest", info_kvm},
     {"mem", "", "what the page tables map, as ranges with rights", info_mem},
     {"mtree", "", "memory, MMIO and port maps", info_mtree},
+    {"memory", "", "how much of guest RAM is resident, on which page size", info_memory},
     {"name", "", "the guest's name (-name)", info_name},
     {"network", "", "network cards and what they are joined to", info_network},
     {"pci", "", "the PCI functions and where they are mapped", info_pci},

@@ -60,6 +60,7 @@ void command_gva2gpa(struct call *call);
 void info_registers(struct call *call);
 void info_cpus(struct call *call);
 void command_pin(struct call *call);
+void info_memory(struct call *call);
 void info_mtree(struct call *call);
 
 /* tables.c */

@@ -375,6 +375,12 @@ static void range_print(void *opaque, const struct bus_range *range)
             range->name);
 }
 
+void info_memory(struct call *call)
+{
+    struct memory *memory = machine_memory(call->machine);
+    backing_print(memory_ram(memory), memory_ram_size(memory), call->out);
+}
+
 void info_mtree(struct call *call)
 {
     size_t count;

@@ -27,6 +27,9 @@ struct machine_config {
     uint8_t uuid_bytes[16];
     struct settings *smbios; /* -smbios, a list: firmware/smbios.h reads it */
 
+    const char *mem_path, *memory_backend; /* NULL: none; machine/ram.h */
+    bool mem_prealloc;
+    struct settings *objects; /* -object */
     uint64_t ram_size;        /* bytes, a multiple of 8 KiB */
     unsigned cpus, cpus_most; /* at the start; with those that may be plugged in */
     struct topology topology; /* of cpus_most */

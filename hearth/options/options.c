@@ -53,6 +53,11 @@ static void parse_version(const struct context *context)
 const struct option options[] = {
     {NULL, "Machine", NULL, NULL},
     {"m", "SIZE", parse_memory, "guest RAM, default 128M; suffixes k M G T, without one MiB"},
+    {"mem-path", "PATH", parse_mem_path,
+     "guest RAM from a file there: a directory of hugetlbfs (/dev/hugepages)\nputs it on huge pages"},
+    {"mem-prealloc", NULL, parse_mem_prealloc, "touch all guest RAM before the start"},
+    {"object", "memory-backend-file|ram|memfd,id=ID,size=[,...]", parse_object,
+     "the same for -machine memory-backend=ID: mem-path= share= prealloc=\nhugetlb= hugetlbsize="},
     {"smp", "N[,maxcpus=][,...]", parse_cpus,
      "number of CPUs, default 1; ,sockets= ,dies= ,cores= ,threads= arrange\nthem, and up to maxcpus= can be "
      "plugged in later"},
@@ -230,6 +235,7 @@ void options_free(struct machine_config *config)
 {
     settings_free_all(config->drives);
     settings_free_all(config->devices);
+    settings_free_all(config->objects);
     settings_free_all(config->chardevs);
     settings_free_all(config->netdevs);
     settings_free_all(config->nics);

@@ -111,7 +111,24 @@ void parse_machine(const struct context *context)
         exit(puts("Supported machines are:\npc                   Standard PC (i440FX + PIIX) (default)") < 0);
     if (strcmp(type, "pc") && strncmp(type, "pc-i440fx", 9))
         refuse(context, "unsupported machine type; hearth has pc");
+    context->config->memory_backend =
+        settings_text(settings, "memory-backend", context->config->memory_backend);
     accelerator_properties(context, settings);
+}
+
+void parse_mem_path(const struct context *context)
+{
+    context->config->mem_path = context->value;
+}
+
+void parse_mem_prealloc(const struct context *context)
+{
+    context->config->mem_prealloc = true;
+}
+
+void parse_object(const struct context *context)
+{
+    settings_append(&context->config->objects, settings_parse(context->option, context->value, "qom-type"));
 }
 
 void parse_name(const struct context *context)

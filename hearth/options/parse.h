@@ -34,6 +34,7 @@ parse_function parse_drive, parse_fd, parse_hd, parse_cdrom, parse_boot, parse_b
 parse_function parse_display, parse_vnc, parse_nographic, parse_vga, parse_serial, parse_monitor, parse_qmp,
     parse_gdb, parse_gdb_default, parse_debugcon, parse_global, parse_chardev, parse_mon;
 parse_function parse_daemonize, parse_pidfile, parse_completion;
+parse_function parse_mem_path, parse_mem_prealloc, parse_object;
 parse_function parse_device, parse_netdev, parse_nic, parse_net;
 
 #endif
