@@ -32,7 +32,7 @@ static void disk_setup(struct pc *pc, struct settings *settings, struct virtio_b
         .write_zeroes = settings_switch(settings, "write-zeroes", true),
         .config_wce = settings_switch(settings, "config-wce", true),
     };
-    settings_text(settings, "iothread", NULL); /* disks have threads of their own as it is */
+    settings_text(settings, "iothread", NULL);  /* disks have threads of their own as it is */
     settings_text(settings, "bootindex", NULL); /* boot_order_add() reads it */
     if (!setup->queues)
         settings_refuse(settings, "num-queues is from 1 to %d", QUEUES_MOST);
@@ -91,7 +91,8 @@ const struct driver virtio_blk_driver = {
     .name = "virtio-blk-pci",
     .alias = "virtio-blk",
     .bus = "PCI",
-    .help = "disk; drive=ID, bootindex=, serial=, num-queues=, queue-size=, discard=, write-zeroes=, config-wce=",
+    .help =
+        "disk; drive=ID, bootindex=, serial=, num-queues=, queue-size=, discard=, write-zeroes=, config-wce=",
     .create = disk_attach,
     .reset = disk_reset,
     .destroy = disk_detach,
