@@ -96,7 +96,7 @@ static const struct engine_ops *engine_of(const struct machine_config *config)
     struct kvm_verdict verdict;
     if (config->accelerator == ACCEL_KVM)
         return &engine_kvm;
-    if (config->accelerator == ACCEL_SOFT)
+    if (config->accelerator == ACCEL_SOFT || config->deterministic)
         return &engine_soft;
     kvm_judge(&verdict, false);
     warn("%s: %s", verdict.usable ? "running on KVM" : "running on the software CPU", verdict.reason);

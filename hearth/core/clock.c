@@ -25,7 +25,7 @@ struct timer {
 
 struct clock {
     int descriptor;
-    _Atomic bool running, test;
+    _Atomic bool running, stepped;
     _Atomic uint64_t stood_at; /* the time while it stands */
     _Atomic uint64_t offset;   /* running: now = monotonic - offset */
     struct timer *first;
@@ -66,14 +66,14 @@ uint64_t clock_now(const struct clock *clock)
 
 bool clock_runs(const struct clock *clock)
 {
-    return clock->running || clock->test;
+    return clock->running || clock->stepped;
 }
 
 /* Sets the timerfd to the first deadline; a clock that stands wakes nobody. */
 static void descriptor_set(struct clock *clock)
 {
     struct itimerspec spec = {{0, 0}, {0, 0}};
-    if (clock->test)
+    if (clock->stepped)
         return;
     if (clock->running && clock->first && clock->first->when != CLOCK_NEVER) {
         uint64_t when = clock->first->when + clock->offset;
@@ -87,7 +87,7 @@ static void descriptor_set(struct clock *clock)
 
 void clock_start(struct clock *clock)
 {
-    if (clock->running || clock->test)
+    if (clock->running || clock->stepped)
         return;
     clock->offset = monotonic() - clock->stood_at;
     atomic_store_explicit(&clock->running, true, memory_order_release);
@@ -118,19 +118,30 @@ static void run_until(struct clock *clock, uint64_t now)
 {
     while (clock->first && clock->first->when <= now) {
         struct timer *timer = clock->first;
-        if (clock->test && timer->when > clock->stood_at)
-            clock->stood_at = timer->when; /* a test sees each timer at its own time */
+        if (clock->stepped && timer->when > clock->stood_at)
+            clock->stood_at = timer->when; /* each timer at its own time */
         list_remove(timer);
         timer->fire(timer->opaque);
     }
 }
 
-void clock_set_for_test(struct clock *clock, uint64_t now)
+void clock_step(struct clock *clock, uint64_t now)
 {
-    clock->test = true;
+    clock->stepped = true;
     clock->running = false;
     run_until(clock, now);
     clock->stood_at = now;
+}
+
+void clock_reach(struct clock *clock, uint64_t now)
+{
+    if (now > clock->stood_at)
+        clock->stood_at = now;
+}
+
+uint64_t clock_next(const struct clock *clock)
+{
+    return clock->first ? clock->first->when : CLOCK_NEVER;
 }
 
 int clock_descriptor(const struct clock *clock)

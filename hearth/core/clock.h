@@ -29,8 +29,12 @@ bool clock_runs(const struct clock *clock);
 void clock_start(struct clock *clock);
 void clock_stop(struct clock *clock);
 
-/* For tests: from now on time stands at what this says and moves only so; due timers fire inside the call. */
-void clock_set_for_test(struct clock *clock, uint64_t now);
+/* From now on time stands at what this says and moves only so; due timers fire inside the call, each at its own time. */
+void clock_step(struct clock *clock, uint64_t now);
+/* The same without a look at the timers, for a CPU that reads the time; an earlier time is passed over. Without the lock. */
+void clock_reach(struct clock *clock, uint64_t now);
+/* When the first timer is due; CLOCK_NEVER. */
+uint64_t clock_next(const struct clock *clock);
 
 /* Readable when a timer is due; then call clock_run_due() with the machine lock held. */
 int clock_descriptor(const struct clock *clock);

@@ -35,6 +35,8 @@ struct engine_machine {
     struct topology topology; /* holds that many CPUs and perhaps more; zeros: one socket */
     struct settings *cpu;     /* -cpu; NULL: max */
     int translate_after; /* soft: how often a block runs before it is translated; 0: TRANSLATE_AFTER, -1: never */
+    bool turns;      /* soft: run() is called for one CPU after the other, on one thread. The clock is stepped
+                        (clock_step()): a CPU moves it by what it retires, and no timer fires within run() */
     bool no_irqchip; /* kernel-irqchip=off: kvm leaves PIC, APICs and PIT to the machine; allows one CPU */
     /* Interrupt acknowledge: the 8259A pair's vector for an INTR that is high. The engine holds the lock. */
     uint8_t (*acknowledge)(void *opaque);
@@ -49,6 +51,8 @@ struct engine_machine {
 
 /* Why run() came back. */
 enum run_result {
+    RUN_TURN,     /* where CPUs take turns: this one's is over */
+    RUN_IDLE,     /* the same, and it has nothing to do until an interrupt comes */
     RUN_KICKED,   /* somebody asked: pause, quit, a changed state */
     RUN_SHUTDOWN, /* triple fault: what is known lies in engine_autopsy() */
     RUN_FAILED,   /* the engine cannot go on; engine_failure() says why in one line */
@@ -118,6 +122,8 @@ struct engine_ops {
         struct vcpu *vcpu); /* stopped: the state after RESET; for vCPU 0 also the in-kernel chips */
     void (*get_state)(struct vcpu *vcpu, struct cpu_state *state);       /* stopped */
     void (*set_state)(struct vcpu *vcpu, const struct cpu_state *state); /* stopped */
+    /* Stopped: how many instructions it has run; NULL where the engine does not count. */
+    uint64_t (*retired)(struct vcpu *vcpu);
     /* *Stopped*: machine time stands from now on, or goes on (pause, resume); may be NULL. */
     void (*time_stopped)(struct engine *engine, bool stopped);
 

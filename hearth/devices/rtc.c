@@ -402,6 +402,12 @@ struct rtc *rtc_create(struct bus *ports, const struct irq_line *irq, struct clo
     return rtc;
 }
 
+void rtc_start_at(struct rtc *rtc, int64_t seconds)
+{
+    rtc_set_time(rtc, seconds);
+    rtc_set_phase(rtc, 0);
+}
+
 void rtc_destroy(struct rtc *rtc)
 {
     bus_remove(rtc->ports, rtc, PORT);

@@ -22,6 +22,8 @@ void rtc_reset(struct rtc *rtc);
 
 /* Sets the time, in seconds since 1970. */
 void rtc_set_time(struct rtc *rtc, int64_t seconds);
+/* The same, and the second begins now. */
+void rtc_start_at(struct rtc *rtc, int64_t seconds);
 /* A cell of the battery-backed memory: 0Eh to 7Fh, but for the century 32h, which belongs to the clock. */
 void rtc_set_cell(struct rtc *rtc, unsigned cell, uint8_t value);
 uint8_t rtc_cell(const struct rtc *rtc, unsigned cell);

@@ -121,21 +121,28 @@ static void request(struct machine *machine, unsigned what)
     wake_loop(machine);
 }
 
-static void run_once(struct machine *machine, struct cpu_thread *thread)
+static enum run_result run_once(struct machine *machine, struct cpu_thread *thread)
 {
     machine_unlock();
     enum run_result result = machine->ops->run(thread->vcpu);
     machine_lock();
 
-    if (result == RUN_KICKED)
-        return;
+    if (result == RUN_KICKED || result == RUN_TURN || result == RUN_IDLE)
+        return result;
     if (result == RUN_DEBUG) {
         thread->debugged = true;
         request(machine, REQUEST_DEBUG);
-        return;
+        return result;
     }
     machine->fallen = thread->vcpu;
     request(machine, result == RUN_SHUTDOWN ? REQUEST_TRIPLE_FAULT : REQUEST_ENGINE_FAILED);
+    return result;
+}
+
+static void stand(struct machine *machine, struct cpu_thread *thread)
+{
+    thread->standing = true;
+    pthread_cond_broadcast(&machine->stands);
 }
 
 static void *thread_run(void *opaque)
@@ -151,12 +158,59 @@ static void *thread_run(void *opaque)
             run_once(machine, thread);
             continue;
         }
-        thread->standing = true;
-        pthread_cond_broadcast(&machine->stands);
+        stand(machine, thread);
         pthread_cond_wait(&machine->go, &machine_mutex);
     }
-    thread->standing = true;
-    pthread_cond_broadcast(&machine->stands);
+    stand(machine, thread);
+    machine_unlock();
+    return NULL;
+}
+
+/* No CPU has anything to do: on to the next timer. Without one it is up to the world outside, which is looked for now and
+ * then. */
+static void turns_idle(struct machine *machine)
+{
+    enum { LOOK_EVERY = 10 * 1000 * 1000 };
+    struct timespec until;
+
+    if (clock_next(machine->clock) != CLOCK_NEVER) {
+        clock_step(machine->clock, clock_next(machine->clock));
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += LOOK_EVERY;
+    until.tv_sec += until.tv_nsec / (long)NANOSECONDS_PER_SECOND;
+    until.tv_nsec %= (long)NANOSECONDS_PER_SECOND;
+    pthread_cond_timedwait(&machine->go, &machine_mutex, &until);
+}
+
+/* deterministic=on: one thread for all CPUs, which run in turn. */
+static void *thread_run_turns(void *opaque)
+{
+    struct machine *machine = opaque;
+    unsigned turn = 0, idle = 0;
+
+    machine_lock();
+    for (unsigned i = 0; i < machine->cpus; i++)
+        machine->threads[i].id = syscall(SYS_gettid);
+    while (!machine->quitting) {
+        struct cpu_thread *thread = &machine->threads[turn];
+        if (!machine->running) {
+            for (unsigned i = 0; i < machine->cpus; i++)
+                stand(machine, &machine->threads[i]);
+            pthread_cond_wait(&machine->go, &machine_mutex);
+            continue;
+        }
+        idle = thread->held || run_once(machine, thread) == RUN_IDLE ? idle + 1 : 0;
+        clock_step(machine->clock, clock_now(machine->clock));
+        turn = (turn + 1) % machine->cpus;
+        if (idle >= machine->cpus) {
+            turns_idle(machine);
+            idle = 0;
+        }
+    }
+    for (unsigned i = 0; i < machine->cpus; i++)
+        stand(machine, &machine->threads[i]);
     machine_unlock();
     return NULL;
 }
@@ -179,15 +233,25 @@ static void release(struct machine *machine)
     pthread_cond_broadcast(&machine->go);
 }
 
+static unsigned threads_count(const struct machine *machine)
+{
+    return machine->config->deterministic ? 1 : machine->cpus;
+}
+
 static void threads_start(struct machine *machine)
 {
     machine->threads = allocate(machine->cpus * sizeof(*machine->threads));
     for (unsigned i = 0; i < machine->cpus; i++) {
         struct cpu_thread *thread = &machine->threads[i];
-        char name[16];
         thread->machine = machine;
         thread->vcpu = machine->ops->vcpu(machine->engine, i);
-        int error = pthread_create(&thread->thread, NULL, thread_run, thread);
+    }
+    for (unsigned i = 0; i < threads_count(machine); i++) {
+        struct cpu_thread *thread = &machine->threads[i];
+        char name[16];
+        int error = machine->config->deterministic
+                        ? pthread_create(&thread->thread, NULL, thread_run_turns, machine)
+                        : pthread_create(&thread->thread, NULL, thread_run, thread);
         if (error)
             die("cannot start a thread for CPU %u: %s", i, strerror(error));
         snprintf(name, sizeof(name), "CPU %u/%s", i % 1000, machine->ops->name);
@@ -484,6 +548,7 @@ static void engine_start(struct machine *machine)
         .topology = machine->config->topology,
         .cpu = machine->config->cpu,
         .translate_after = machine->config->translate_after,
+        .turns = machine->config->deterministic,
         .no_irqchip = machine->config->no_irqchip,
         .acknowledge = pc_acknowledge,
         .end_of_interrupt = pc_end_of_interrupt,
@@ -535,6 +600,8 @@ struct machine *machine_create(const struct machine_config *config, const struct
     if (machine->request_event < 0 || !machine->clock)
         die("cannot create a timer: %s", strerror(errno));
 
+    if (config->deterministic)
+        clock_step(machine->clock, 0);
     machine->pc = pc_create(config, &machine->cpu_set, machine->clock, loop);
     engine_start(machine);
     threads_start(machine);
@@ -558,7 +625,7 @@ void machine_destroy(struct machine *machine)
     loop_unwatch(machine->loop, machine->request_event);
     loop_unwatch(machine->loop, clock_descriptor(machine->clock));
     machine_unlock();
-    for (unsigned i = 0; i < machine->cpus; i++)
+    for (unsigned i = 0; i < threads_count(machine); i++)
         pthread_join(machine->threads[i].thread, NULL);
     machine_lock();
     pc_settle(machine->pc); /* what comes of it may be an interrupt, which the engine has to be there for */

@@ -61,6 +61,8 @@ static void firmware_open(struct pc *pc)
         die("%s", error);
 }
 
+enum { YEAR_2000 = 946684800 }; /* seconds since 1970 */
+
 struct pc *pc_create(const struct machine_config *config, const struct cpus *cpus, struct clock *clock,
                      struct loop *loop)
 {
@@ -69,7 +71,7 @@ struct pc *pc_create(const struct machine_config *config, const struct cpus *cpu
     pc->cpus = cpus;
     pc->clock = clock;
     pc->loop = loop;
-    pc->disk_threads = pool_create(loop);
+    pc->disk_threads = pool_create(loop, config->deterministic ? clock : NULL);
     pc->memory = ram_create(config);
     pc->ports = bus_create("port", PORTS);
     pc->mmio = bus_create("mmio", UINT64_MAX);
@@ -295,7 +297,9 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
     struct irq_line a20 = {a20_set, pc, 0};
     pc->port92 = port92_create(pc->ports, &a20, reset.call, reset.opaque);
     pc->rtc = rtc_create(pc->ports, &pc->isa[IRQ_CLOCK], pc->clock); /* 70h */
-    pc->dma = dma_create(pc->ports, pc->memory);                     /* 00h, c0h, 80h */
+    if (pc->config->deterministic)
+        rtc_start_at(pc->rtc, YEAR_2000);        /* whatever the host's says */
+    pc->dma = dma_create(pc->ports, pc->memory); /* 00h, c0h, 80h */
     struct ps2_wiring ps2 = {pc->isa[IRQ_KEYBOARD], pc->isa[IRQ_MOUSE], a20, pc->clock, reset.call,
                              reset.opaque};
     pc->ps2 = ps2_create(pc->ports, &ps2); /* 60h, 64h */

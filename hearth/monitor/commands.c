@@ -377,6 +377,7 @@ const struct command info_commands[] = {
     {"block", "", "the drives, and what is in them", info_block},
     {"cpus", "[-v]", "each CPU's instruction pointer, state and host thread; -v: where that runs", info_cpus},
     {"history", "", "the commands typed before", info_history},
+    {"instructions", "", "how many each CPU has run (software CPU)", info_instructions},
     {"kvm", "", "does KVM run the guest", info_kvm},
     {"mem", "", "what the page tables map, as ranges with rights", info_mem},
     {"mtree", "", "memory, MMIO and port maps", info_mtree},

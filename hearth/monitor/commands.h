@@ -59,6 +59,7 @@ void command_pmemsave(struct call *call);
 void command_gva2gpa(struct call *call);
 void info_registers(struct call *call);
 void info_cpus(struct call *call);
+void info_instructions(struct call *call);
 void command_pin(struct call *call);
 void info_memory(struct call *call);
 void info_mtree(struct call *call);

@@ -345,6 +345,20 @@ static void cpus_print(struct call *call, bool verbose)
     call->cpu = current;
 }
 
+void info_instructions(struct call *call)
+{
+    const struct engine_ops *engine = machine_engine(call->machine);
+
+    if (!engine->retired) {
+        call_error(call, "the %s engine does not count instructions", engine->name);
+        return;
+    }
+    machine_freeze(call->machine);
+    for (unsigned i = 0; i < machine_cpus(call->machine); i++)
+        fprintf(call->out, "CPU #%u: %" PRIu64 "\n", i, engine->retired(machine_vcpu(call->machine, i)));
+    machine_thaw(call->machine);
+}
+
 void info_cpus(struct call *call)
 {
     char word[8] = "";

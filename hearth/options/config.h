@@ -36,7 +36,8 @@ struct machine_config {
     struct settings *cpu;     /* -cpu: cpu/models.h reads it */
     const char *vcpu_pin;     /* -vcpu-pin: host/pin.h reads it; NULL: the scheduler decides */
     enum accelerator accelerator;
-    bool no_irqchip; /* -accel kvm,kernel-irqchip=off */
+    bool deterministic; /* -accel soft,deterministic=on */
+    bool no_irqchip;    /* -accel kvm,kernel-irqchip=off */
     int translate_after; /* -accel soft,translate=: 0 on, -1 off, else the runs of a block before it is translated */
 
     struct settings *drives; /* -drive and its short forms, in order: machine/drives.h opens them */

@@ -69,7 +69,9 @@ const struct option options[] = {
     {"accel", "auto|kvm|soft", parse_accelerator,
      "what runs the guest's code: the kernel's KVM, the software CPU\n(also called tcg), or KVM if it proves "
      "usable (default);\n"
-     "kvm takes ,kernel-irqchip=on|off, soft ,translate=off (interpret all)"},
+     "kvm takes ,kernel-irqchip=on|off; soft ,translate=off (interpret all)\nand ,deterministic=on (all CPUs "
+     "in turn, "
+     "on a clock of instructions,\nthe same in every run)"},
     {"enable-kvm", NULL, parse_enable_kvm, "same as -accel kvm"},
     {"machine", "pc[,accel=]", parse_machine, "the machine; there is pc, a 440FX with PIIX3"},
     {"M", "pc", parse_machine, NULL},

@@ -81,9 +81,13 @@ static void accelerator_properties(const struct context *context, struct setting
     irqchip = settings_switch(settings, "kernel_irqchip", irqchip);
     const char *translate = settings_text(settings, "translate", "on");
     settings_text(settings, "thread", NULL); /* there is one vCPU thread for each CPU whatever is said */
+    bool deterministic = settings_switch(settings, "deterministic", context->config->deterministic);
     value_done(settings);
     if (word)
         accelerator_set(context, word);
+    if (deterministic && context->config->accelerator == ACCEL_KVM)
+        refuse(context, "deterministic=on is for -accel soft");
+    context->config->deterministic = deterministic;
     if (!irqchip)
         context->config->no_irqchip = true;
     if (strcmp(translate, "on"))

@@ -23,6 +23,8 @@ struct list {
 
 struct block_pool {
     struct loop *loop;
+    struct timer *timer; /* in place of threads */
+    struct clock *clock;
     int event;
     pthread_mutex_t lock;
     pthread_cond_t queued_any, done_any;
@@ -53,8 +55,15 @@ static struct block_request *list_take(struct list *list)
     return request;
 }
 
+enum { TIMED_LATENCY = 50000 }; /* nanoseconds */
+
+/* To call `done` soon. */
 static void wake_loop(struct block_pool *pool)
 {
+    if (pool->timer) {
+        timer_arm(pool->timer, clock_now(pool->clock) + TIMED_LATENCY);
+        return;
+    }
     uint64_t one = 1;
     while (write(pool->event, &one, sizeof(one)) < 0 && errno == EINTR) {
     }
@@ -150,10 +159,17 @@ static void event_arrived(void *opaque, int descriptor, short revents)
     finish(opaque);
 }
 
-struct block_pool *pool_create(struct loop *loop)
+static void timer_fired(void *opaque)
+{
+    finish(opaque);
+}
+
+struct block_pool *pool_create(struct loop *loop, struct clock *clock)
 {
     struct block_pool *pool = allocate(sizeof(*pool));
     pool->loop = loop;
+    pool->clock = clock;
+    pool->timer = clock ? timer_create_on(clock, timer_fired, pool) : NULL;
     pool->queued.end = &pool->queued.first;
     pool->done.end = &pool->done.first;
     pthread_mutex_init(&pool->lock, NULL);
@@ -178,6 +194,7 @@ void pool_destroy(struct block_pool *pool)
     pthread_mutex_unlock(&pool->lock);
     for (unsigned i = 0; i < pool->threads; i++)
         pthread_join(pool->thread[i], NULL);
+    timer_destroy(pool->timer);
     if (pool->loop)
         loop_unwatch(pool->loop, pool->event);
     close(pool->event);
@@ -192,7 +209,9 @@ void pool_submit(struct block_pool *pool, struct block_request *request)
     pool->flying++;
     pthread_mutex_lock(&pool->lock);
     list_append(&pool->queued, request);
-    if (pool->loop && pool->queued.count > pool->idle && pool->threads < THREADS_MOST)
+    if (pool->timer)
+        work(pool, list_take(&pool->queued));
+    else if (pool->loop && pool->queued.count > pool->idle && pool->threads < THREADS_MOST)
         thread_add(pool);
     else
         pthread_cond_signal(&pool->queued_any);

@@ -5,12 +5,14 @@
 #ifndef STORAGE_POOL_H
 #define STORAGE_POOL_H
 
+#include "core/clock.h"
 #include "host/loop.h"
 #include "storage/block.h"
 
-/* Threads come with the first requests, up to eight. Without a loop there are none: pool_wait() does the work itself, a
+/* Threads come with the first requests, up to eight. With a clock there are none: requests are carried out where they are
+ * submitted, and `done` is called at a time of the clock that depends on nothing else. Without a loop and a clock: pool_wait() does the work itself, a
  * request a call, in the order they came (for tests). */
-struct block_pool *pool_create(struct loop *loop);
+struct block_pool *pool_create(struct loop *loop, struct clock *clock);
 /* Nothing is in flight. */
 void pool_destroy(struct block_pool *pool);
 

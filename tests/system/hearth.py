@@ -31,7 +31,7 @@ atexit.register(shutil.rmtree, IMAGES, ignore_errors=True)
 
 def image(name):
     """A copy of a built image for this process alone: whoever opens one for writing locks others out."""
-    path = os.path.join(IMAGES, name)
+    path = os.path.join(IMAGES, os.path.basename(name))
     if not os.path.exists(path):
         shutil.copy(os.path.join(ROOT, "build", name), path)
     return path

@@ -41,7 +41,7 @@ static inline void bench_open(struct bench *bench)
 {
     *bench = (struct bench){.ports = bus_create("port", 0x10000), .clock = clock_create()};
     bench->line = (struct irq_line){probe_set, &bench->probe, 0};
-    clock_set_for_test(bench->clock, 0);
+    clock_step(bench->clock, 0);
 }
 
 static inline void bench_close(struct bench *bench)
@@ -53,7 +53,7 @@ static inline void bench_close(struct bench *bench)
 static inline void bench_pass(struct bench *bench, uint64_t nanoseconds)
 {
     bench->now += nanoseconds;
-    clock_set_for_test(bench->clock, bench->now);
+    clock_step(bench->clock, bench->now);
     if (bench->settle)
         bench->settle();
 }

@@ -56,7 +56,7 @@ static int setup(void **state)
     memory_map(memory, &(struct memory_range){0, RAM, ram, true, "ram"});
     dma = dma_create(bench.ports, memory);
     fdc = fdc_create(bench.ports, &bench.line, dma, bench.clock);
-    pool = pool_create(NULL);
+    pool = pool_create(NULL, NULL);
     diskette_make(SIZE_1440K);
     assert_true(fdc_insert(fdc, 0, &diskette->block));
     return 0;

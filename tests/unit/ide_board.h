@@ -41,7 +41,7 @@ static inline struct board *board_create(void)
 {
     struct board *board = calloc(1, sizeof(*board));
     struct irq_line irq[2] = {{board_irq, board, 0}, {board_irq, board, 1}};
-    board->pool = pool_create(NULL);
+    board->pool = pool_create(NULL, NULL);
     board->memory = memory_create(BOARD_RAM);
     memory_map(board->memory, &(struct memory_range){0, BOARD_RAM, memory_ram(board->memory), true, "ram"});
     board->ports = bus_create("port", 0x10000);

@@ -103,7 +103,7 @@ static int setup(void **state)
     signals = messages = ends = 0;
     tsc_offset = 0;
     clock_under_test = clock_create();
-    clock_set_for_test(clock_under_test, 1000);
+    clock_step(clock_under_test, 1000);
     lapic = lapic_create(&(struct lapic_wiring){.clock = clock_under_test,
                                                 .tsc_offset = &tsc_offset,
                                                 .id = 5,
@@ -344,22 +344,22 @@ static void one_shot(void **state)
         put(INITIAL, 1000000);
         assert_int_equal(get(COUNT), 1000000);
         now += 300000ull * cases[i].divisor;
-        clock_set_for_test(clock_under_test, now);
+        clock_step(clock_under_test, now);
         assert_int_equal(get(COUNT), 700000);
         now += 700000ull * cases[i].divisor - 1;
-        clock_set_for_test(clock_under_test, now);
+        clock_step(clock_under_test, now);
         assert_false(pending);
-        clock_set_for_test(clock_under_test, ++now);
+        clock_step(clock_under_test, ++now);
         assert_int_equal(lapic_acknowledge(lapic), 0x40);
         assert_int_equal(get(COUNT), 0);
         put(EOI, 0);
     }
     now += 100000000;
-    clock_set_for_test(clock_under_test, now);
+    clock_step(clock_under_test, now);
     assert_false(pending);
     put(INITIAL, 1000);
     put(INITIAL, 0);
-    clock_set_for_test(clock_under_test, now + 100000);
+    clock_step(clock_under_test, now + 100000);
     assert_false(pending);
 }
 
@@ -370,20 +370,20 @@ static void periodic(void **state)
     put(LVT_TIMER, 0x40 | PERIODIC);
     put(INITIAL, 100000);
     for (unsigned i = 1; i <= 5; i++) {
-        clock_set_for_test(clock_under_test, 1000 + 100000 * i - 1);
+        clock_step(clock_under_test, 1000 + 100000 * i - 1);
         assert_false(pending);
-        clock_set_for_test(clock_under_test, 1000 + 100000 * i + 1);
+        clock_step(clock_under_test, 1000 + 100000 * i + 1);
         assert_int_equal(lapic_acknowledge(lapic), 0x40);
         put(EOI, 0);
         assert_int_equal(get(COUNT), 99999);
     }
     put(LVT_TIMER, 0x40 | PERIODIC | MASKED);
-    clock_set_for_test(clock_under_test, 1000 + 100000 * 6 + 10);
+    clock_step(clock_under_test, 1000 + 100000 * 6 + 10);
     assert_false(pending);
     assert_int_equal(get(COUNT), 99990);
     put(LVT_TIMER, 0x40 | PERIODIC);
     put(INITIAL, 1); /* does not hang */
-    clock_set_for_test(clock_under_test, 2000000);
+    clock_step(clock_under_test, 2000000);
     assert_true(pending);
 }
 
@@ -401,11 +401,11 @@ static void tsc_deadline(void **state)
     put(INITIAL, 1000);
     assert_int_equal(get(COUNT), 0);
     lapic_msr_write(lapic, TSC_DEADLINE, 1005000);
-    clock_set_for_test(clock_under_test, 4999);
+    clock_step(clock_under_test, 4999);
     assert_false(pending);
     lapic_msr_read(lapic, TSC_DEADLINE, &value);
     assert_int_equal(value, 1005000);
-    clock_set_for_test(clock_under_test, 5000);
+    clock_step(clock_under_test, 5000);
     assert_int_equal(lapic_acknowledge(lapic), 0x41);
     lapic_msr_read(lapic, TSC_DEADLINE, &value);
     assert_int_equal(value, 0);
@@ -414,7 +414,7 @@ static void tsc_deadline(void **state)
     assert_int_equal(lapic_acknowledge(lapic), 0x41);
     put(EOI, 0);
     lapic_msr_write(lapic, TSC_DEADLINE, UINT64_MAX);
-    clock_set_for_test(clock_under_test, 1ull << 62);
+    clock_step(clock_under_test, 1ull << 62);
     assert_false(pending);
     lapic_msr_write(lapic, TSC_DEADLINE, 0);
     lapic_msr_write(lapic, TSC_DEADLINE, clock_now(clock_under_test) + 2000000);
@@ -485,7 +485,7 @@ static void odd_accesses_do_no_harm(void **state)
         case 2: lapic_write(lapic, PAGE + offset, 1u << random() % 4, number); break;
         case 3: lapic_msr_read(lapic, 0x800 + random() % 256, &value); break;
         case 4: lapic_msr_write(lapic, 0x800 + random() % 256, random() & 1 ? number : number & 0xff); break;
-        case 5: clock_set_for_test(clock_under_test, now += random() % 1000); break;
+        case 5: clock_step(clock_under_test, now += random() % 1000); break;
         case 6: lapic_pin(lapic, random() % 2, random() & 1); break;
         case 7:
             if (random() % 64 == 0)

@@ -62,7 +62,7 @@ static int setup(void **state)
     loop = loop_create(&machine_mutex);
     loop_thread = pthread_self();
     machine_lock();
-    pool = pool_create(loop);
+    pool = pool_create(loop, NULL);
     machine_unlock();
     slow = (struct slow){
         .block = {.ops = &slow_ops, .pool = pool, .size = SECTORS * SECTOR_SIZE, .path = "slow"},
@@ -208,6 +208,32 @@ static void failures_reach_the_submitter(void **state)
     machine_unlock();
 }
 
+/* Carried out at once; told of at a time of the clock. */
+static void a_stepped_clock_takes_the_place_of_threads(void **state)
+{
+    struct job jobs[3] = {0};
+    struct clock *clock = clock_create();
+    (void)state;
+    machine_lock();
+    clock_step(clock, 1000);
+    slow.block.pool = pool_create(loop, clock);
+    for (unsigned i = 0; i < 3; i++)
+        job_submit(&jobs[i], &slow.block, i, 0);
+    assert_int_equal(slow.asked, 3);
+    assert_int_equal(ended, 0);
+    clock_step(clock, clock_next(clock) - 1);
+    assert_int_equal(ended, 0);
+    again = 1;
+    clock_step(clock, clock_next(clock));
+    assert_int_equal(ended, 3);
+    assert_int_equal(slow.asked, 4);
+    pool_drain(slow.block.pool);
+    assert_int_equal(ended, 4);
+    pool_destroy(slow.block.pool);
+    machine_unlock();
+    clock_destroy(clock);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +242,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_device_is_drained_beside_another, setup, teardown),
         cmocka_unit_test_setup_teardown(what_the_device_does_not_have_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(failures_reach_the_submitter, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stepped_clock_takes_the_place_of_threads, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -227,7 +227,7 @@ static void holes_and_zeros(void **state)
     (void)state;
     enum { SIZE = 1 << 20 };
     static uint8_t bytes[SIZE];
-    struct block_pool *pool = pool_create(NULL);
+    struct block_pool *pool = pool_create(NULL, NULL);
     struct block_device *block = image_open(pool, image_make("holes", SIZE), false);
     struct block_request request = {
         .block = block, .done = request_done, .size = SIZE / 2, .offset = SECTOR_SIZE};
@@ -272,7 +272,7 @@ static void past_the_page_cache(void **state)
     enum { SIZE = 200 * 4096 + 512, ROUNDS = 2000 };
     static uint8_t model[SIZE], bytes[3 * 65536];
     struct block_options options = {.file = image_make("direct", SIZE), .format = "raw", .direct = true};
-    struct block_pool *pool = pool_create(NULL);
+    struct block_pool *pool = pool_create(NULL, NULL);
     struct block_device *block = block_open(pool, &options, error, sizeof(error));
 
     if (!block && strstr(error, "Invalid argument"))

@@ -200,7 +200,7 @@ static inline int setup(void **state)
     bench->ports = bus_create("port", 0x10000);
     bench->mmio = bus_create("mmio", 1ull << 40);
     bench->clock = clock_create();
-    clock_set_for_test(bench->clock, 0);
+    clock_step(bench->clock, 0);
     bench->vga = vga_create(bench->memory, bench->ports, bench->mmio, bench->clock);
     *state = bench;
     return 0;

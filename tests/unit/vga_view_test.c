@@ -116,15 +116,15 @@ static void test_cursor_and_blinking(void **state)
     look(bench, &watcher);
     crtc(bench, 0x0f, 86); /* one to the right */
     assert_int_equal(look(bench, &watcher), 18 * 2);
-    clock_set_for_test(bench->clock, 300000000); /* the cursor blinks twice as fast as characters */
+    clock_step(bench->clock, 300000000); /* the cursor blinks twice as fast as characters */
     assert_int_equal(look(bench, &watcher), 9 * 2);
     put_character(bench, 40, 12, 'A', 0x87);
     look(bench, &watcher);
-    clock_set_for_test(bench->clock, 600000000);
+    clock_step(bench->clock, 600000000);
     assert_int_equal(look(bench, &watcher), 9 * 2 + 8 * 16);
     crtc(bench, 0x0a, 0x20);
     look(bench, &watcher);
-    clock_set_for_test(bench->clock, 900000000);
+    clock_step(bench->clock, 900000000);
     assert_int_equal(look(bench, &watcher), 0);
     watcher_close(&watcher);
 }
@@ -296,7 +296,7 @@ static void test_hammer(void **state)
                 linear_mode(bench, value / 4 % 400, value / 1600 % 300, (uint16_t)(8 + value / 480000 % 25));
             break;
         case 6: dispi(bench, (uint16_t)(4 + seed / 16 % 7), (uint16_t)(value % 512)); break;
-        case 7: clock_set_for_test(bench->clock, i * 50000000ull); break;
+        case 7: clock_step(bench->clock, i * 50000000ull); break;
         default:
             for (unsigned j = 0; j < 30; j++)
                 poke(bench, 0xa0000 + (value + j) % 0x20000, (uint8_t)rand());

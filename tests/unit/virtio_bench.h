@@ -64,7 +64,7 @@ static inline void vb_open(struct virtio_bench *bench)
                                    .mmio = bus_create("mmio", UINT64_MAX),
                                    .clock = clock_create(),
                                    .queue_size = 1};
-    clock_set_for_test(bench->clock, 0);
+    clock_step(bench->clock, 0);
     memory_map(bench->memory, &(struct memory_range){0, VB_RAM, memory_ram(bench->memory), true, "ram"});
     bench->pci = pci_create(bench->ports, bench->mmio, bench->memory);
     pci_on_message(bench->pci, vb_message, bench);
@@ -91,7 +91,7 @@ static inline void vb_close(struct virtio_bench *bench)
 static inline void vb_pass(struct virtio_bench *bench, uint64_t nanoseconds)
 {
     bench->now += nanoseconds;
-    clock_set_for_test(bench->clock, bench->now);
+    clock_step(bench->clock, bench->now);
 }
 
 /* ---- PCI */

@@ -59,7 +59,7 @@ static int setup(void **state)
 {
     struct board *board = calloc(1, sizeof(*board));
     vb_open(&board->bench);
-    board->pool = pool_create(NULL);
+    board->pool = pool_create(NULL, NULL);
     board->image = image_create(board->pool, SECTORS, 512);
     *state = board;
     return 0;

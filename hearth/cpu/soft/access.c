@@ -64,7 +64,8 @@ always void window_find(struct cpu *cpu, enum segment_name name, bool types_chec
 
 static void mode_find(struct cpu *cpu)
 {
-    cpu->mode = (is_user(cpu) ? MODE_USER : 0) | (cpu->soft->parallel ? MODE_ATOMIC : 0);
+    cpu->mode = (is_user(cpu) ? MODE_USER : 0) | (cpu->soft->parallel ? MODE_ATOMIC : 0) |
+                (cpu->soft->turns ? MODE_TURNS : 0);
     if (in_64bit_code(cpu)) {
         cpu->mode |= MODE_CODE64 | (cpu->alignment ? 0 : MODE_FLAT);
         return;

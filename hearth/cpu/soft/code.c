@@ -22,7 +22,7 @@ struct code *code_create(unsigned cpus)
     pthread_mutex_init(&code->post_lock, NULL);
     code->arena_size = share > CODE_ARENA ? CODE_ARENA : share < CODE_ARENA_LEAST ? CODE_ARENA_LEAST : share;
     code->arena = malloc(code->arena_size);
-    code->room = malloc(sizeof(struct block) + (BLOCK_OPERATIONS + 1) * sizeof(struct op));
+    code->room = malloc(sizeof(struct block) + (BLOCK_OPERATIONS + 2) * sizeof(struct op));
     if (code->arena && code->room)
         return code;
     code_destroy(code);
@@ -166,7 +166,7 @@ static void block_drop(struct cpu *cpu, struct block *block)
         page_remove_block(code, pages[1], block);
     block->physical = UINT64_MAX;
     block->link[0] = block->link[1] = NULL;
-    for (unsigned i = 0; i <= block->count; i++)
+    for (unsigned i = 0; i <= block->lead + block->count; i++)
         block->ops[i].run = op_dropped;
     code->link_from = NULL;
 }
@@ -252,9 +252,11 @@ void code_drop_all(struct cpu *cpu)
 
 /* ---- other threads ---- */
 
+/* A CPU that sleeps is woken only if it is about to lose count. */
 static void post(struct cpu *cpu, uint64_t base, uint64_t size, bool map)
 {
     struct code_posts *posts = &cpu->code->posts;
+    bool many;
 
     pthread_mutex_lock(&cpu->code->post_lock);
     posts->map |= map;
@@ -262,9 +264,13 @@ static void post(struct cpu *cpu, uint64_t base, uint64_t size, bool map)
         posts->all = true;
     else
         posts->range[posts->count++] = (struct code_range){base, size};
+    many = posts->count >= CODE_POSTS / 2;
     pthread_mutex_unlock(&cpu->code->post_lock);
     atomic_store(&cpu->code_stale, true);
-    atomic_store(&cpu->attention, 1);
+    if (many)
+        cpu_wake(cpu);
+    else
+        atomic_store(&cpu->attention, 1);
 }
 
 static void post_others(struct cpu *cpu, uint64_t base, uint64_t size)
@@ -412,11 +418,13 @@ static cold void block_log(struct cpu *cpu, const struct block *block)
     bool writable;
     const uint8_t *bytes = memory_at(cpu->machine->memory, block->physical, &length, &writable);
 
-    for (unsigned i = 0; bytes && i < block->count && block->ops[i].offset < length; i++) {
-        uint64_t rip = cpu->rip + block->ops[i].offset;
+    const struct op *ops = block->ops + block->lead;
+
+    for (unsigned i = 0; bytes && i < block->count && ops[i].offset < length; i++) {
+        uint64_t rip = cpu->rip + ops[i].offset;
         char text[96];
 
-        disassemble(bytes + block->ops[i].offset, length - block->ops[i].offset,
+        disassemble(bytes + ops[i].offset, length - ops[i].offset,
                     block->mode & MODE_CODE64   ? 64
                     : block->mode & MODE_CODE32 ? 32
                                                 : 16,
@@ -445,7 +453,7 @@ static bool bytes_stand(const struct cpu *cpu, const struct block *block)
 static struct block *block_keep(struct cpu *cpu, const struct block *built)
 {
     struct code *code = cpu->code;
-    size_t size = sizeof(*built) + (built->count + 1) * sizeof(struct op);
+    size_t size = sizeof(*built) + (built->lead + built->count + 1) * sizeof(struct op);
     struct block **head = &code->hash[code_hash(built->physical, built->mode)];
     struct block *block;
 

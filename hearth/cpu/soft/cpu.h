@@ -10,6 +10,7 @@
  *   access.h     load and store through segment checks and the TLB, inline fast path; access.c its slow side,
  *                locked.c that of LOCKed operands
  *   gate.c       safe points, where CPUs wait for each other; marks.c which pages hold code of any CPU
+ *   turns.c      deterministic=on: CPUs that take turns, and their time
  *   device.c     a CPU at the machine lock and the buses
  *   paging.c     page walk, TLB fill and flush, A/D bits, #PF
  *   segments.c   descriptors, segment loads, far JMP/CALL/RET, call gates
@@ -220,6 +221,10 @@ struct cpu {
         uint8_t *host;
         uint64_t linear, physical;
     } locked;
+    /* Where CPUs take turns (turns.h), by `instructions`: where this one's began and when, and where it ends. */
+    struct {
+        uint64_t from, time, end;
+    } turn;
     struct gate_place place; /* in guest code or out of it: gate.h */
     struct {
         pthread_mutex_t lock;
@@ -288,6 +293,11 @@ static inline uint64_t system_linear(const struct cpu *cpu, uint64_t linear)
 {
     return in_long_mode(cpu) ? linear : (uint32_t)linear;
 }
+
+/* ---- soft.c ---- */
+
+/* Any thread, after what it is to look at has been stored: out of the blocks, or out of HLT. */
+void cpu_wake(struct cpu *cpu);
 
 /* ---- faults: interrupts.c ---- */
 

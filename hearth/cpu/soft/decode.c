@@ -264,8 +264,11 @@ unsigned decode_block(const struct features *features, struct block *block, cons
     decoder_start(&decoder, block);
     decoder.features = features;
     block->count = 0;
+    block->lead = (block->mode & (MODE_TURNS | MODE_SINGLE)) == MODE_TURNS;
+    if (block->lead)
+        block->ops[0] = (struct op){.run = op_turn};
     while (block->count < most && at < size && !decoder.ends) {
-        decoder.op = &block->ops[block->count];
+        decoder.op = &block->ops[block->lead + block->count];
         /* Without another operand in memory it is the stack that is accessed: canonical_fault() wants to know. */
         *decoder.op =
             (struct op){.offset = at, .ordinal = block->count, .index = NO_REGISTER, .segment = SEG_SS};
@@ -275,7 +278,7 @@ unsigned decode_block(const struct features *features, struct block *block, cons
         block->count++;
     }
     block->length = at;
-    decoder.op = &block->ops[block->count];
+    decoder.op = &block->ops[block->lead + block->count];
     *decoder.op = (struct op){.run = op_continue, .offset = at, .ordinal = block->count};
     decode_links(&decoder, at);
     return block->count;

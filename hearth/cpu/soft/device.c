@@ -3,17 +3,22 @@
 
 #include "core/lock.h"
 #include "cpu/soft/soft.h"
+#include "cpu/soft/turns.h"
 
 void cpu_lock(struct cpu *cpu)
 {
     gate_lock(cpu, &machine_mutex);
     cpu->soft->lock_holder = cpu;
+    if (cpu->soft->turns)
+        turn_clock(cpu);
 }
 
 void cpu_unlock(struct cpu *cpu)
 {
     bool moved = cpu->memory_generation != memory_generation(cpu->machine->memory);
 
+    if (cpu->soft->turns)
+        turn_shorten(cpu);
     cpu->soft->lock_holder = NULL;
     machine_unlock();
     if (moved)

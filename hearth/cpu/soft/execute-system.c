@@ -9,7 +9,9 @@
 #include "cpu/soft/dispatch.h"
 #include "cpu/soft/execute.h"
 #include "cpu/soft/flags.h"
+#include "cpu/soft/soft.h"
 #include "cpu/soft/system.h"
+#include "cpu/soft/turns.h"
 #include "cpu/soft/x87.h"
 
 always unsigned modrm_reg(const struct op *op)
@@ -350,7 +352,12 @@ CALL_AND_GO_ON(clflush, load(cpu, op->segment, address(cpu, op), 1))
 static cold bool random_to_register(struct cpu *cpu, const struct op *op)
 {
     uint64_t value = 0;
-    bool success = getrandom(&value, sizeof(value), GRND_NONBLOCK) == sizeof(value);
+    bool success = true;
+
+    if (cpu->soft->turns)
+        value = turn_random(cpu->soft);
+    else
+        success = getrandom(&value, sizeof(value), GRND_NONBLOCK) == sizeof(value);
     reg_set(cpu, op->base, op->scale, success ? value : 0);
     return success;
 }

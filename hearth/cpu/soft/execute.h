@@ -83,7 +83,7 @@ extern op_function *const port_in[WIDTHS][2], *const port_out[WIDTHS][2];
 /* The rest, one of a kind. Names end in the operand size where there are two. */
 /* clang-format off */
 #define SINGLE_HANDLERS(X) \
-    X(continue) X(undefined) X(too_long) X(nop) X(lea_16) X(lea_32) X(lea_64) X(bswap) X(bswap_16) X(bswap_64) \
+    X(turn) X(continue) X(undefined) X(too_long) X(nop) X(lea_16) X(lea_32) X(lea_64) X(bswap) X(bswap_16) X(bswap_64) \
     X(cmpxchg8b) X(cmpxchg16b) X(cmpxchg8b_locked) X(cmpxchg16b_locked) X(mov_immediate_64) X(xlat) X(salc) X(sahf) X(lahf) X(clc) X(stc) X(cmc) X(cld) X(std) X(cbw) X(cwde) \
     X(cwd) X(cdq) X(cdqe) X(cqo) X(aaa) X(aas) X(aam) X(aad) X(daa) X(das) X(bound_16) X(bound_32) X(int) X(int3) \
     X(int1) X(into) X(hlt) X(cli) X(sti) X(pause) X(mov_segment_register) X(mov_segment_memory) \

@@ -44,6 +44,7 @@ enum code_mode {
     MODE_CODE64 = 1 << 4,    /* EFER.LMA and CS.L; neither CODE32 nor STACK32 then */
     MODE_USER = 1 << 5,      /* CPL 3 */
     MODE_FLAT_CODE = 1 << 6, /* CS outside of 64-bit code: base 0, 4 GiB */
+    MODE_TURNS = 1 << 8,     /* each block begins with op_turn */
     MODE_ATOMIC = 1 << 7,    /* several CPUs run at a time: LOCK locks */
 };
 
@@ -57,6 +58,7 @@ struct block {
     uint32_t mode;
     uint16_t length; /* bytes */
     uint16_t count;  /* instructions */
+    uint8_t lead;    /* operations in front of the first instruction's: 1 with MODE_TURNS */
     bool crosses;    /* its one instruction runs into second_page (physical) */
     uint64_t second_page;
     uint32_t runs; /* counted until the block is translated */

@@ -16,6 +16,7 @@
 #include "cpu/soft/sse.h"
 #include "cpu/soft/system.h"
 #include "cpu/soft/translate.h"
+#include "cpu/soft/turns.h"
 #include "cpu/soft/x87.h"
 
 static struct soft *soft_of(struct engine *engine)
@@ -67,7 +68,7 @@ static void nmi_take(struct cpu *cpu)
 static bool wake_wanted(const struct cpu *cpu)
 {
     return atomic_load(&cpu->kicked) || nmi_wanted(cpu) || interrupt_wanted(cpu) || atomic_load(&cpu->init) ||
-           startup_wanted(cpu);
+           startup_wanted(cpu) || atomic_load(&cpu->code_stale);
 }
 
 /* HLT, and the wait for a start-up IPI: until something comes that ends it, or that the run loop has to see to. */
@@ -84,8 +85,7 @@ static void halt_wait(struct cpu *cpu)
     atomic_store(&cpu->attention, 1);
 }
 
-/* After what it is to wake for has been stored. */
-static void wake(struct cpu *cpu)
+void cpu_wake(struct cpu *cpu)
 {
     atomic_store(&cpu->attention, 1);
     if (!atomic_load(&cpu->sleep.asleep))
@@ -97,6 +97,12 @@ static void wake(struct cpu *cpu)
 
 static void init_take(struct cpu *cpu);
 static void startup_take(struct cpu *cpu);
+
+static bool idle(enum run_result *result)
+{
+    *result = RUN_IDLE;
+    return true;
+}
 
 /* Sees to what `attention` was set for. True: run() returns *result. */
 static bool attend(struct cpu *cpu, enum run_result *result)
@@ -114,8 +120,8 @@ static bool attend(struct cpu *cpu, enum run_result *result)
         *result = RUN_DEBUG;
         return true;
     }
-    if (atomic_exchange(&cpu->kicked, false)) {
-        *result = RUN_KICKED;
+    if (cpu->soft->turns ? turn_over(cpu) : atomic_exchange(&cpu->kicked, false)) {
+        *result = cpu->soft->turns ? RUN_TURN : RUN_KICKED;
         return true;
     }
     code_take_posts(cpu);
@@ -131,9 +137,12 @@ static bool attend(struct cpu *cpu, enum run_result *result)
         interrupt_take(cpu);
     else if (cpu->halted && cpu->debugger.step && interrupt_wanted(cpu))
         cpu->halted = false; /* it wakes the CPU, but is taken when the debugger steps no more */
+    else if ((cpu->halted || cpu->dormant) && cpu->soft->turns)
+        return idle(result);
     else if (cpu->halted || cpu->dormant)
         halt_wait(cpu);
-    cpu->single = cpu->interrupt_shadow || (cpu->rflags & FLAG_TF) || debug_watches_code(cpu);
+    cpu->single = cpu->interrupt_shadow || (cpu->rflags & FLAG_TF) || debug_watches_code(cpu) ||
+                  (cpu->soft->turns && turn_ending(cpu));
     return false;
 }
 
@@ -186,6 +195,8 @@ static enum run_result soft_run(struct vcpu *vcpu)
     gate_enter(cpu);
     if (cpu->debug_hit.kind != DEBUG_NOTHING)
         debugger_leave(cpu);
+    if (cpu->soft->turns)
+        turn_begin(cpu);
     atomic_store(&cpu->attention, 1);
     jump = setjmp(cpu->fault_jump);
     if (jump)
@@ -193,6 +204,8 @@ static enum run_result soft_run(struct vcpu *vcpu)
     for (;;) {
         while (atomic_load_explicit(&cpu->attention, memory_order_relaxed))
             if (attend(cpu, &result)) {
+                if (cpu->soft->turns)
+                    turn_clock(cpu);
                 gate_leave(cpu);
                 return result;
             }
@@ -203,10 +216,13 @@ static enum run_result soft_run(struct vcpu *vcpu)
     }
 }
 
+/* Where CPUs take turns the one whose turn it is ends it by itself, and soon. */
 static void soft_kick(struct vcpu *vcpu)
 {
+    if (cpu_of(vcpu)->soft->turns)
+        return;
     atomic_store(&cpu_of(vcpu)->kicked, true);
-    wake(cpu_of(vcpu));
+    cpu_wake(cpu_of(vcpu));
 }
 
 static void soft_interrupt(struct vcpu *vcpu, bool level)
@@ -217,7 +233,7 @@ static void soft_interrupt(struct vcpu *vcpu, bool level)
 static void soft_nmi(struct vcpu *vcpu)
 {
     atomic_store(&cpu_of(vcpu)->nmi, true);
-    wake(cpu_of(vcpu));
+    cpu_wake(cpu_of(vcpu));
 }
 
 /* ---- state ---- */
@@ -373,6 +389,11 @@ static void soft_set_state(struct vcpu *vcpu, const struct cpu_state *state)
     state_changed(cpu);
 }
 
+static uint64_t soft_retired(struct vcpu *vcpu)
+{
+    return cpu_of(vcpu)->instructions;
+}
+
 /* ---- what the local APICs ask for; machine lock held ---- */
 
 static void apic_interrupt(void *opaque, bool pending)
@@ -380,7 +401,7 @@ static void apic_interrupt(void *opaque, bool pending)
     struct cpu *cpu = opaque;
 
     if (atomic_exchange(&cpu->intr, pending) != pending && pending)
-        wake(cpu);
+        cpu_wake(cpu);
 }
 
 static void apic_signal(void *opaque, enum delivery delivery, uint8_t vector)
@@ -396,7 +417,7 @@ static void apic_signal(void *opaque, enum delivery delivery, uint8_t vector)
                      NO_STARTUP); /* what comes after the INIT counts, even before it is seen to */
         atomic_store(&cpu->init, true);
     }
-    wake(cpu);
+    cpu_wake(cpu);
 }
 
 /* To all that are meant, or to the one of them that has the least to do. */
@@ -509,7 +530,7 @@ static struct cpu *cpu_create(struct soft *soft, unsigned index)
     pthread_mutex_init(&cpu->sleep.lock, NULL);
     pthread_cond_init(&cpu->sleep.wake, NULL);
     cpu->code = code_create(soft->machine.cpus);
-    if (soft->machine.translate_after >= 0)
+    if (soft->machine.translate_after >= 0 && !soft->turns)
         cpu->translator = translator_create(soft->machine.translate_after ? soft->machine.translate_after
                                                                           : TRANSLATE_AFTER);
     cpu->lapic = lapic_create(&(struct lapic_wiring){
@@ -570,7 +591,8 @@ static struct engine *soft_create(const struct engine_machine *machine, char *er
     soft->abilities.cpu_features = soft->cpuid.model.features.word[WORD_1_EDX];
     soft->abilities.lapic = true;
     soft->address_lines = UINT64_MAX;
-    soft->parallel = machine->cpus > 1;
+    soft->turns = machine->turns;
+    soft->parallel = machine->cpus > 1 && !machine->turns;
     gate_create(&soft->gate);
     soft->cpus = allocate(machine->cpus * sizeof(struct cpu *));
     if (!marks_create(&soft->marks) || !cpus_create(soft)) {
@@ -621,6 +643,7 @@ const struct engine_ops engine_soft = {
     .reset = soft_reset,
     .get_state = soft_get_state,
     .set_state = soft_set_state,
+    .retired = soft_retired,
     .debug = soft_debug,
     .debug_hit = soft_debug_hit,
     .autopsy = soft_autopsy,

@@ -15,7 +15,9 @@ struct soft {
     struct engine_abilities abilities;
     struct cpuid cpuid;
     struct memory_listener listener;
-    bool parallel; /* several CPUs, each on its own thread */
+    bool parallel;   /* several CPUs, each on its own thread */
+    bool turns;      /* all on one thread, in turn */
+    uint64_t random; /* where they take turns: turn_random() */
     struct marks marks;
     struct gate gate;
     struct cpu **cpus;              /* machine.cpus of them */

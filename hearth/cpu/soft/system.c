@@ -15,6 +15,7 @@
 #include "cpu/soft/flags.h"
 #include "cpu/soft/lapic.h"
 #include "cpu/soft/soft.h"
+#include "cpu/soft/turns.h"
 
 /* ---- checks ---- */
 
@@ -490,8 +491,10 @@ void system_write_dr(struct cpu *cpu, unsigned number, uint64_t value)
 
 /* ---- time stamp and performance counters ---- */
 
-uint64_t system_tsc(const struct cpu *cpu)
+uint64_t system_tsc(struct cpu *cpu)
 {
+    if (cpu->soft->turns)
+        turn_clock(cpu);
     return clock_now(cpu->machine->clock) + cpu->tsc_offset;
 }
 
@@ -589,6 +592,8 @@ void system_pause(struct cpu *cpu)
 {
     enum { PAUSES_IN_A_ROW = 64 };
 
+    if (cpu->soft->turns && cpu->machine->cpus > 1)
+        turn_end(cpu);
     if (!cpu->soft->parallel || ++cpu->pauses % PAUSES_IN_A_ROW)
         return;
     gate_leave(cpu);

@@ -67,7 +67,7 @@ void msr_reset(struct cpu *cpu);
 void system_rdtsc(struct cpu *cpu);
 void system_rdtscp(struct cpu *cpu);
 void system_rdpmc(struct cpu *cpu);
-uint64_t system_tsc(const struct cpu *cpu);
+uint64_t system_tsc(struct cpu *cpu);
 
 /* ---- fast system calls: they set RIP as far branches do, `next` is that of the following instruction ---- */
 
