@@ -2,15 +2,10 @@
  * One viewer: a thread with a libvncserver "screen" of its own that has no other client. The thread copies what has changed
  * from the server's picture when the viewer has asked for it and sends it in its own time; a viewer that does not read
  * blocks nothing but this thread, and is dropped after twenty seconds.
- *
- * QEMU's extensions: key events with scan codes (-258), pointer events as steps where the guest has no absolute pointer
- * (-257). Left out: its audio and LED state; scaling and file transfer are libvncserver's own matter.
- * Source: RFC 6143; the RFB protocol (rfbproto), "QEMU Extended Key Event", "QEMU Pointer Motion Change".
  */
 #ifdef HAVE_VNC
 #include "display/vnc-internal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -29,140 +24,11 @@ enum {
     RED_SHIFT = 16,
     GREEN_SHIFT = 8,
     BLUE_SHIFT = 0,
-    WAIT_MOST = 20000, /* milliseconds that a viewer may take to read or to finish a message */
-
-    ENCODING_POINTER_CHANGE = -257,
-    ENCODING_EXTENDED_KEYS = -258,
-    MESSAGE_QEMU = 255,
-    QEMU_KEY = 0,
-    QEMU_KEY_SIZE = 11, /* without the message's type */
-    STEPS_ZERO = 0x7fff,
 };
 
 static struct vnc_client *client_of(rfbClientPtr rfb)
 {
     return rfb->screen->screenData;
-}
-
-/* ---- input */
-
-static void hear_key(rfbBool down, rfbKeySym keysym, rfbClientPtr rfb)
-{
-    struct vnc_client *client = client_of(rfb);
-    machine_lock();
-    viewer_keysym(&client->viewer, keysym, down);
-    vnc_server_typed(client->server);
-    machine_unlock();
-}
-
-static void hear_pointer(int mask, int x, int y, rfbClientPtr rfb)
-{
-    struct vnc_client *client = client_of(rfb);
-    machine_lock();
-    if (client->told && client->told_steps)
-        viewer_steps(&client->viewer, x - STEPS_ZERO, y - STEPS_ZERO, (unsigned)mask);
-    else
-        viewer_pointer(&client->viewer, x, y, rfb->screen->width, rfb->screen->height, (unsigned)mask);
-    vnc_server_typed(client->server);
-    machine_unlock();
-}
-
-static void hear_text(char *text, int length, rfbClientPtr rfb)
-{
-    if (length <= 0)
-        return;
-    machine_lock();
-    vnc_server_clip(client_of(rfb)->server, text, (size_t)length);
-    machine_unlock();
-}
-
-/* ---- QEMU's messages */
-
-/* A rectangle without contents tells the viewer that the server understands. */
-static void tell(rfbClientPtr rfb, int encoding, unsigned x)
-{
-    const struct vnc_client *client = client_of(rfb);
-    struct {
-        rfbFramebufferUpdateMsg update;
-        rfbFramebufferUpdateRectHeader rectangle;
-    } __attribute__((packed)) message = {
-        .update = {.type = rfbFramebufferUpdate, .nRects = htons(1)},
-        .rectangle = {.r = {htons((uint16_t)x), 0, htons((uint16_t)rfb->screen->width),
-                            htons((uint16_t)rfb->screen->height)},
-                      .encoding = htonl((uint32_t)encoding)},
-    };
-    if (client->server->library.write_exact(rfb, (const char *)&message, sizeof(message)) < 0)
-        client->server->library.close_client(rfb);
-}
-
-static rfbBool extension_new_client(rfbClientPtr rfb, void **data)
-{
-    (void)rfb;
-    *data = NULL;
-    return TRUE;
-}
-
-static rfbBool extension_enable(rfbClientPtr rfb, void **data, int encoding)
-{
-    (void)data;
-    if (encoding == ENCODING_POINTER_CHANGE)
-        client_of(rfb)->may_switch = true;
-    else if (encoding == ENCODING_EXTENDED_KEYS)
-        tell(rfb, encoding, 0);
-    else
-        return FALSE;
-    return TRUE;
-}
-
-static rfbBool extension_message(rfbClientPtr rfb, void *data, const rfbClientToServerMsg *message)
-{
-    struct vnc_client *client = client_of(rfb);
-    uint8_t rest[QEMU_KEY_SIZE]; /* submessage, down (16 bits), keysym and code (32 each) */
-    uint32_t keysym, code;
-    (void)data;
-
-    if (message->type != MESSAGE_QEMU ||
-        client->server->library.read_exact(rfb, (char *)rest, sizeof(rest), WAIT_MOST) <= 0 ||
-        rest[0] != QEMU_KEY)
-        return FALSE; /* the library drops the viewer */
-    memcpy(&keysym, &rest[3], sizeof(keysym));
-    memcpy(&code, &rest[7], sizeof(code));
-    uint16_t key = key_for_xt(ntohl(code));
-    machine_lock();
-    if (key)
-        viewer_key(&client->viewer, key, rest[1] || rest[2]);
-    else
-        viewer_keysym(&client->viewer, ntohl(keysym), rest[1] || rest[2]);
-    vnc_server_typed(client->server);
-    machine_unlock();
-    return TRUE;
-}
-
-void vnc_extension_init(rfbProtocolExtension *extension)
-{
-    static int encodings[] = {ENCODING_POINTER_CHANGE, ENCODING_EXTENDED_KEYS, 0};
-    *extension = (rfbProtocolExtension){
-        .newClient = extension_new_client,
-        .pseudoEncodings = encodings,
-        .enablePseudoEncoding = extension_enable,
-        .handleMessage = extension_message,
-    };
-}
-
-/* Whether the pointer is to send positions or steps follows what the guest listens to. */
-static void pointer_tell(struct vnc_client *client)
-{
-    const struct input_sink *input = client->viewer.input;
-    if (!client->may_switch)
-        return;
-    machine_lock();
-    bool steps = !(input->wants_absolute && input->wants_absolute(input->device));
-    machine_unlock();
-    if (client->told && client->told_steps == steps)
-        return;
-    client->told = true;
-    client->told_steps = steps;
-    tell(client->rfb, ENCODING_POINTER_CHANGE, !steps);
 }
 
 /* ---- the picture */
@@ -230,12 +96,6 @@ static void picture_take(struct vnc_client *client)
                                       (int)news.at[i].right, (int)news.at[i].bottom);
 }
 
-static void update_asked(rfbClientPtr rfb, rfbFramebufferUpdateRequestMsg *message)
-{
-    (void)message;
-    client_of(rfb)->asked = true;
-}
-
 static void update_sent(rfbClientPtr rfb, int result)
 {
     struct vnc_client *client = client_of(rfb);
@@ -288,13 +148,9 @@ static void screen_make(struct vnc_client *client)
     screen->desktopName = server->name;
     screen->cursor = NULL; /* it would be drawn into the picture of viewers that cannot draw it themselves */
     screen->getCursorPtr = cursor_get;
-    screen->kbdAddEvent = hear_key;
-    screen->ptrAddEvent = hear_pointer;
-    screen->setXCutText = hear_text;
-    screen->setXCutTextUTF8 = hear_text;
     screen->displayFinishedHook = update_sent;
     screen->deferUpdateTime = 0;
-    screen->maxClientWait = WAIT_MOST;
+    screen->maxClientWait = VNC_WAIT_MOST;
 }
 
 /* libvncserver takes any connection for a WebSocket whose peer speaks first: behind a plain port that would let every web
@@ -347,8 +203,6 @@ static bool client_open(struct vnc_client *client)
     } else {
         client->rfb = plain_client(client);
     }
-    if (client->rfb)
-        client->rfb->clientFramebufferUpdateRequestHook = update_asked;
     return client->rfb && client->rfb->sock >= 0;
 }
 
@@ -369,6 +223,16 @@ static void client_close(struct vnc_client *client)
     machine_unlock();
 }
 
+/* One message at least; over a WebSocket all that has come with it, which poll() does not see. */
+static bool messages_read(struct vnc_client *client)
+{
+    do {
+        if (!vnc_message(client))
+            return false;
+    } while (client->server->library.has_more(client->rfb));
+    return true;
+}
+
 /* Waits for the viewer or the server, and does what there is to do. False when this is over. */
 static bool turn(struct vnc_client *client)
 {
@@ -382,10 +246,9 @@ static bool turn(struct vnc_client *client)
     pthread_mutex_lock(&client->server->lock);
     bool quit = client->quit;
     pthread_mutex_unlock(&client->server->lock);
-    if (quit || client->server->library.check_descriptors(client->screen, 0) < 0 || client->rfb->sock < 0)
+    if (quit || (polled[0].revents && !messages_read(client)) || !vnc_pointer_tell(client))
         return false;
-    pointer_tell(client);
-    if (client->asked && client->rfb->sock >= 0)
+    if (client->asked)
         picture_take(client);
     /* The first message may have told of another size alone. */
     for (unsigned i = 0; i < 2 && client->asked && client->rfb->sock >= 0; i++)

@@ -82,6 +82,23 @@ static bool password_check(struct vnc_client *client, int minor)
     return !difference && password[0] ? send_32(client, 0) : refuse(client, minor);
 }
 
+/* ServerInit; from here on updates are the library's. */
+static bool server_init(struct vnc_client *client)
+{
+    rfbServerInitMsg message = {
+        .framebufferWidth = htons((uint16_t)client->screen->width),
+        .framebufferHeight = htons((uint16_t)client->screen->height),
+        .format = client->screen->serverFormat,
+        .nameLength = htonl((uint32_t)strlen(client->server->name)),
+    };
+    message.format.redMax = htons(message.format.redMax);
+    message.format.greenMax = htons(message.format.greenMax);
+    message.format.blueMax = htons(message.format.blueMax);
+    client->rfb->state = RFB_NORMAL;
+    return send_bytes(client, &message, sz_rfbServerInitMsg) &&
+           send_bytes(client, client->server->name, (int)strlen(client->server->name));
+}
+
 bool vnc_greet(struct vnc_client *client)
 {
     bool asks = client->server->asks_password;
@@ -96,11 +113,6 @@ bool vnc_greet(struct vnc_client *client)
         return false;
     if (!receive(client, &shared, 1) || !vnc_server_share(client, shared))
         return false;
-    /* From here on it is the library's; the state says that ClientInit has been read. */
-    client->rfb->protocolMajorVersion = 3;
-    client->rfb->protocolMinorVersion = minor;
-    client->rfb->state = RFB_INITIALISATION_SHARED;
-    client->server->library.process_message(client->rfb);
-    return client->rfb->sock >= 0;
+    return server_init(client);
 }
 #endif

@@ -1,9 +1,11 @@
-/* The inside of the VNC server: vnc.c (the server, on the event loop), vnc-client.c (a viewer's thread), vnc-greet.c. */
+/* The inside of the VNC server: vnc.c (the server, on the event loop), vnc-client.c (a viewer's thread), vnc-greet.c,
+ * vnc-messages.c. */
 #ifndef DISPLAY_VNC_INTERNAL_H
 #define DISPLAY_VNC_INTERNAL_H
 
 #include <pthread.h>
 #include <rfb/rfb.h>
+#include <rfb/rfbregion.h>
 #include <stdint.h>
 
 #include "display/pace.h"
@@ -12,7 +14,11 @@
 #include "display/vnc.h"
 #include "host/listen.h"
 
-enum { PASSWORD_MOST = 8 };
+enum {
+    PASSWORD_MOST = 8,
+    VNC_WAIT_MOST = 20000, /* milliseconds that a viewer may take to read, or to go on with a message */
+    VNC_CLIPBOARD_MOST = 65536,
+};
 
 /* Functions of libvncserver. */
 struct vnc_library {
@@ -21,8 +27,6 @@ struct vnc_library {
     __typeof__(rfbNewClient) *new_client;
     __typeof__(rfbCloseClient) *close_client;
     __typeof__(rfbClientConnectionGone) *client_gone;
-    __typeof__(rfbProcessClientMessage) *process_message;
-    __typeof__(rfbCheckFds) *check_descriptors;
     __typeof__(rfbUpdateClient) *update_client;
     __typeof__(rfbNewFramebuffer) *new_framebuffer;
     __typeof__(rfbMarkRectAsModified) *mark_modified;
@@ -31,8 +35,10 @@ struct vnc_library {
     __typeof__(rfbEncryptBytes) *encrypt;
     __typeof__(rfbMakeXCursor) *make_cursor;
     __typeof__(rfbFreeCursor) *free_cursor;
-    __typeof__(rfbRegisterProtocolExtension) *register_extension;
-    __typeof__(rfbUnregisterProtocolExtension) *unregister_extension;
+    __typeof__(webSocketsHasDataInBuffer) *has_more;
+    __typeof__(sraRgnCreateRect) *region_create;
+    __typeof__(sraRgnOr) *region_or;
+    __typeof__(sraRgnDestroy) *region_destroy;
 };
 
 /* What a viewer that wants the guest for itself gets. */
@@ -67,12 +73,11 @@ struct vnc_client {
 
 struct vnc_server {
     struct vnc_library library;
-    rfbProtocolExtension extension;
     struct vnc_guest guest;
     char name[128];
     struct listener listener, websocket;
     enum vnc_share share;
-    bool asks_password;
+    bool asks_password, lossy;
 
     pthread_mutex_t
         lock; /* what viewers' threads share with the event loop's: all of the following. Taken last. */
@@ -96,8 +101,11 @@ bool vnc_library_load(struct vnc_library *library, char *error, size_t error_siz
 
 /* vnc-client.c: what the thread does. */
 void *vnc_client_run(void *client);
-/* Libvncserver's hooks for QEMU's messages. */
-void vnc_extension_init(rfbProtocolExtension *extension);
+
+/* vnc-messages.c: reads one message and does what it says; false if the viewer is to be dropped. */
+bool vnc_message(struct vnc_client *client);
+/* Lets the viewer know when the guest wants positions or steps from its pointer. False if it is gone. */
+bool vnc_pointer_tell(struct vnc_client *client);
 
 /* vnc-greet.c: version, security, ClientInit; false if the viewer does not get in. */
 bool vnc_greet(struct vnc_client *client);

@@ -17,21 +17,28 @@ static void silent(const char *format, ...)
 bool vnc_library_load(struct vnc_library *library, char *error, size_t error_size)
 {
     rfbLogProc *log, *log_error;
-    if (!library_load(
-            "libvncserver.so.1",
-            LIBRARY_SYMBOLS(
-                SYMBOL("rfbGetScreen", get_screen), SYMBOL("rfbScreenCleanup", screen_cleanup),
-                SYMBOL("rfbNewClient", new_client), SYMBOL("rfbCloseClient", close_client),
-                SYMBOL("rfbClientConnectionGone", client_gone),
-                SYMBOL("rfbProcessClientMessage", process_message), SYMBOL("rfbCheckFds", check_descriptors),
-                SYMBOL("rfbUpdateClient", update_client), SYMBOL("rfbNewFramebuffer", new_framebuffer),
-                SYMBOL("rfbMarkRectAsModified", mark_modified), SYMBOL("rfbReadExactTimeout", read_exact),
-                SYMBOL("rfbWriteExact", write_exact), SYMBOL("rfbEncryptBytes", encrypt),
-                SYMBOL("rfbMakeXCursor", make_cursor), SYMBOL("rfbFreeCursor", free_cursor),
-                SYMBOL("rfbRegisterProtocolExtension", register_extension),
-                SYMBOL("rfbUnregisterProtocolExtension", unregister_extension), {"rfbLog", (void **)&log},
-                {"rfbErr", (void **)&log_error}),
-            error, error_size))
+    const struct library_symbol symbols[] = {
+        SYMBOL("rfbGetScreen", get_screen),
+        SYMBOL("rfbScreenCleanup", screen_cleanup),
+        SYMBOL("rfbNewClient", new_client),
+        SYMBOL("rfbCloseClient", close_client),
+        SYMBOL("rfbClientConnectionGone", client_gone),
+        SYMBOL("rfbUpdateClient", update_client),
+        SYMBOL("rfbNewFramebuffer", new_framebuffer),
+        SYMBOL("rfbMarkRectAsModified", mark_modified),
+        SYMBOL("rfbReadExactTimeout", read_exact),
+        SYMBOL("rfbWriteExact", write_exact),
+        SYMBOL("rfbEncryptBytes", encrypt),
+        SYMBOL("rfbMakeXCursor", make_cursor),
+        SYMBOL("rfbFreeCursor", free_cursor),
+        SYMBOL("webSocketsHasDataInBuffer", has_more),
+        SYMBOL("sraRgnCreateRect", region_create),
+        SYMBOL("sraRgnOr", region_or),
+        SYMBOL("sraRgnDestroy", region_destroy),
+        {"rfbLog", (void **)&log},
+        {"rfbErr", (void **)&log_error},
+    };
+    if (!library_load("libvncserver.so.1", symbols, sizeof(symbols) / sizeof(symbols[0]), error, error_size))
         return false;
     *log = *log_error = silent; /* what viewers do wrong is their own affair */
     return true;

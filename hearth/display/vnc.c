@@ -27,7 +27,6 @@ enum {
     WEBSOCKET_PORT_BASE = 5700,
     PORT_MOST = 65535,
     CLIENTS_MOST = 32,
-    CLIPBOARD_MOST = 65536,
     STACK_SIZE = 512 * 1024,
 };
 
@@ -122,7 +121,6 @@ void vnc_server_typed(struct vnc_server *server)
 
 void vnc_server_clip(struct vnc_server *server, const char *text, size_t length)
 {
-    length = length < CLIPBOARD_MOST ? length : CLIPBOARD_MOST;
     free(server->clipboard);
     server->clipboard = allocate(length + 1);
     memcpy(server->clipboard, text, length);
@@ -393,8 +391,6 @@ struct vnc_server *vnc_server_create_quiet(const struct vnc_guest *guest, char *
     snprintf(server->name, sizeof(server->name), guest->name ? "hearth (%s)" : "hearth", guest->name);
     typing_init(&server->typing, guest->loop, guest->input);
     server->input = (struct input_sink){server, input_key, input_pointer, input_wants_absolute};
-    vnc_extension_init(&server->extension);
-    server->library.register_extension(&server->extension);
     /* What it sets up at the first call is set up before there are threads. */
     server->library.screen_cleanup(server->library.get_screen(NULL, NULL, 4, 4, 8, 3, 4));
     return server;
@@ -407,6 +403,7 @@ struct vnc_server *vnc_server_create(const struct vnc_guest *guest, struct setti
     if (!server)
         return NULL;
     server->asks_password = settings_switch(settings, "password", false);
+    server->lossy = settings_switch(settings, "lossy", false);
     /* What QEMU's has besides and would change nothing here. */
     settings_has(settings, "lossy"), settings_has(settings, "non-adaptive"),
         settings_has(settings, "key-delay-ms");
@@ -451,7 +448,6 @@ void vnc_server_destroy(struct vnc_server *server)
     if (server->view)
         server->guest.source->view_close(server->view);
     machine_unlock();
-    server->library.unregister_extension(&server->extension);
     pthread_mutex_destroy(&server->lock);
     free(server->clipboard);
     free(server);
