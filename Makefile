@@ -26,9 +26,11 @@ HAVE_PNG := $(call has,png.h,-lpng)
 HAVE_JANSSON := $(call has,jansson.h,-ljansson)
 HAVE_VNC := $(call has,rfb/rfb.h,-lvncserver)
 HAVE_SLIRP := $(call has,slirp/libslirp.h,-lslirp)
+HAVE_ZLIB := $(call has,zlib.h,-lz)
+HAVE_ZSTD := $(call has,zstd.h,-lzstd)
+OPTIONAL := PNG JANSSON VNC SLIRP ZLIB ZSTD
 
-CPPFLAGS += -Ihearth -Itests -D_GNU_SOURCE $(if $(HAVE_PNG),-DHAVE_PNG) $(if $(HAVE_JANSSON),-DHAVE_JANSSON) $(if $(HAVE_VNC),-DHAVE_VNC) \
-            $(if $(HAVE_SLIRP),-DHAVE_SLIRP)
+CPPFLAGS += -Ihearth -Itests -D_GNU_SOURCE $(foreach library,$(OPTIONAL),$(if $(HAVE_$(library)),-DHAVE_$(library)))
 LIBS     := -lZydis -ldl -lpthread
 # gcc turns `return op[1].run(...)` into a jump only with these; cpu/soft/op.h tells why it matters.
 CFLAGS   += -std=gnu11 -fno-strict-aliasing -fno-stack-protector

@@ -79,7 +79,7 @@ static void parse_cache(struct drive *drive)
     drive->options.no_flush = mode == UNSAFE;
 }
 
-static void parse_image(struct drive *drive)
+static void parse_image(struct drive *drive, bool all_forget)
 {
     struct settings *settings = drive->settings;
     const char *format = settings_text(settings, "format", settings_text(settings, "driver", NULL));
@@ -92,6 +92,7 @@ static void parse_image(struct drive *drive)
     drive->options.read_only =
         settings_switch(settings, "readonly", settings_switch(settings, "read-only", drive->cdrom));
     drive->options.read_only |= drive->cdrom;
+    drive->options.forget = settings_switch(settings, "snapshot", all_forget) && !drive->options.read_only;
     drive->options.read_only_fallback = !told;
     drive->options.discards =
         CHOICE(settings, "discard", 0, "Invalid discard option", "ignore", "off", "unmap", "on") >= 2;
@@ -165,7 +166,7 @@ static void parse(struct pc *pc, struct drive *drive)
     drive->interface =
         CHOICE(settings, "if", INTERFACE_IDE, "unsupported bus type '%s'", "ide", "floppy", "virtio", "none");
     drive->cdrom = CHOICE(settings, "media", 0, "'%s' invalid media", "disk", "cdrom") == 1;
-    parse_image(drive);
+    parse_image(drive, pc->config->snapshot);
     parse_place(pc, drive);
     parse_id(pc, drive);
     if (!settings_refused(settings) && (unknown = settings_unasked(settings, &value)))

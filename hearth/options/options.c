@@ -92,8 +92,10 @@ const struct option options[] = {
     {"hdd", "FILE", parse_hd, NULL},
     {"cdrom", "FILE", parse_cdrom, "CD image (in the place of -hdc)"},
     {"drive", "file=FILE[,KEY=...]", parse_drive,
-     "a drive: if=ide|floppy|virtio|none, media=disk|cdrom, index= (or\nbus=, unit=), format=raw, "
-     "readonly=on, id=,\ncache=writeback|none|writethrough|directsync|unsafe,\ndiscard=unmap|ignore"},
+     "a drive: if=ide|floppy|virtio|none, media=disk|cdrom, index= (or\nbus=, unit=), format=raw|qcow2, "
+     "readonly=on, id=,\ncache=writeback|none|writethrough|directsync|unsafe,\ndiscard=unmap|ignore, "
+     "snapshot=on"},
+    {"snapshot", NULL, parse_snapshot, "write to temporary files instead of disk images"},
     {"boot", "[order=]LETTERS", parse_boot,
      "what to boot from: a floppy, c hard disk, d CD; default cad;\n,once=LETTERS for the first time only, "
      ",menu=on asks"},

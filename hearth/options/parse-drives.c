@@ -10,6 +10,11 @@ void parse_drive(const struct context *context)
     settings_append(&context->config->drives, settings_parse(context->option, context->value, NULL));
 }
 
+void parse_snapshot(const struct context *context)
+{
+    context->config->snapshot = true;
+}
+
 /* The file's name stands as it is: a comma in it means nothing. */
 static void short_form(const struct context *context, const char *interface, unsigned index,
                        const char *media)

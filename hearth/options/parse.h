@@ -29,8 +29,8 @@ parse_function parse_memory, parse_cpus, parse_cpu, parse_vcpu_pin, parse_uuid, 
     parse_no_shutdown, parse_start_stopped, parse_log, parse_log_file;
 /* Without -cpu: qemu64, of which nothing is said that the engine has not got. */
 void cpu_default(struct machine_config *config);
-parse_function parse_drive, parse_fd, parse_hd, parse_cdrom, parse_boot, parse_bios, parse_kernel,
-    parse_initrd, parse_append;
+parse_function parse_drive, parse_snapshot, parse_fd, parse_hd, parse_cdrom, parse_boot, parse_bios,
+    parse_kernel, parse_initrd, parse_append;
 parse_function parse_display, parse_vnc, parse_nographic, parse_vga, parse_serial, parse_monitor, parse_qmp,
     parse_gdb, parse_gdb_default, parse_debugcon, parse_global, parse_chardev, parse_mon;
 parse_function parse_daemonize, parse_pidfile, parse_completion;

@@ -1,40 +1,36 @@
 #include "options/options.h"
 
-#ifdef HAVE_PNG
-#define PNG         "screenshots as PNG (libpng)"
-#define WITHOUT_PNG ""
-#else
-#define PNG         "screenshots as PPM only"
-#define WITHOUT_PNG "\nLeft out: PNG screenshots (libpng was not there at build time)"
-#endif
+#include <stdbool.h>
 
-#ifdef HAVE_JANSSON
-#define QMP         VNC ", QMP (libjansson)"
-#define WITHOUT_QMP WITHOUT_VNC ""
-#else
-#define QMP         ""
-#define WITHOUT_QMP "\nLeft out: QMP (libjansson was not there at build time)"
-#endif
+/* 1 where the build has defined the macro (as 1) because it found the library, else 0. */
+#define SECOND(first, second, ...) second
+#define CHOOSE(...)                SECOND(__VA_ARGS__, 0, 0)
+#define MARK_1                     0, 1
+#define PASTE(a, b)                a##b
+#define FOUND_VALUE(value)         CHOOSE(PASTE(MARK_, value))
+#define FOUND(macro)               FOUND_VALUE(macro)
 
-#ifdef HAVE_SLIRP
-#define USER         ", user network (libslirp)"
-#define WITHOUT_USER ""
-#else
-#define USER         ""
-#define WITHOUT_USER "\nLeft out: the user network (libslirp was not there at build time)"
-#endif
-
-#ifdef HAVE_VNC
-#define VNC         ", VNC (libvncserver)"
-#define WITHOUT_VNC ""
-#else
-#define VNC         ""
-#define WITHOUT_VNC "\nLeft out: VNC (libvncserver was not there at build time)"
-#endif
+static const struct {
+    const char *what, *library;
+    bool there;
+} parts[] = {
+    {"screenshots as PNG", "libpng", FOUND(HAVE_PNG)},
+    {"QMP", "libjansson", FOUND(HAVE_JANSSON)},
+    {"VNC", "libvncserver", FOUND(HAVE_VNC)},
+    {"user network", "libslirp", FOUND(HAVE_SLIRP)},
+    {"compressed qcow2 clusters", "zlib", FOUND(HAVE_ZLIB)},
+    {"qcow2 clusters compressed with zstd", "libzstd", FOUND(HAVE_ZSTD)},
+};
 
 void options_version(FILE *out)
 {
     fprintf(out, "hearth version " HEARTH_VERSION ", a PC emulator with QEMU's command line\n"
-                 "Built with: kvm and soft engines, disassembler (Zydis), " PNG QMP USER VNC WITHOUT_PNG
-                     WITHOUT_QMP WITHOUT_USER WITHOUT_VNC "\n");
+                 "Built with: kvm and soft engines, disassembler (Zydis)");
+    for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (parts[i].there)
+            fprintf(out, ", %s (%s)", parts[i].what, parts[i].library);
+    fputc('\n', out);
+    for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (!parts[i].there)
+            fprintf(out, "Left out: %s (%s was not there at build time)\n", parts[i].what, parts[i].library);
 }

@@ -53,7 +53,7 @@ void block_perform(struct block_request *request)
 {
     struct block_device *block = request->block;
     if (request->operation == BLOCK_FLUSH) {
-        request->result = block->read_only || block->no_flush ? 0 : block->ops->flush(block);
+        request->result = block->read_only ? 0 : block->ops->flush(block);
         return;
     }
     bool moves = request->operation == BLOCK_READ || request->operation == BLOCK_WRITE;

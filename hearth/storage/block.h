@@ -32,6 +32,9 @@ struct block_ops {
     int (*discard)(struct block_device *block, uint64_t offset, uint64_t size);
     /* The range reads as zeros from now on; NULL: zeros are written. */
     int (*zero)(struct block_device *block, uint64_t offset, uint64_t size);
+    /* For formats whose images lie in this one, which grows when it is written past its end: bytes as of now. NULL: it does
+     * not grow. */
+    uint64_t (*length)(struct block_device *block);
     void (*close)(struct block_device *block);
 };
 

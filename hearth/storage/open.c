@@ -9,12 +9,25 @@
 
 #include "storage/formats.h"
 
+bool block_is_remote(const char *file)
+{
+    (void)file;
+    return false;
+}
+
+struct block_device *file_open(struct block_pool *pool, const struct block_options *options, char *error,
+                               size_t error_size)
+{
+    return raw_open(pool, options, error, error_size);
+}
+
 static const struct format {
     const char *name;
     struct block_device *(*open)(struct block_pool *pool, const struct block_options *options, char *error,
                                  size_t error_size);
 } formats[] = {
-    {"raw", raw_open},
+    {"raw", file_open},
+    {"qcow2", qcow2_open},
 };
 enum { FORMATS = sizeof(formats) / sizeof(formats[0]) };
 
@@ -37,17 +50,39 @@ bool block_format_known(const char *format)
     return format_find(format) != NULL;
 }
 
+/* By the first bytes; NULL if they can't be read, which is for the opening to tell. */
+static const char *format_probe(struct block_pool *pool, const struct block_options *options)
+{
+    struct block_options probing = {.file = options->file, .read_only = true, .container = true};
+    uint8_t start[FORMAT_MAGIC_SIZE] = {0};
+    char error[BLOCK_ERROR_SIZE];
+    struct block_device *block = file_open(pool, &probing, error, sizeof(error));
+    const char *format = NULL;
+    if (block && block_read(block, 0, start, sizeof(start)) == 0)
+        format = format_by_magic(start);
+    block_close(block);
+    return format;
+}
+
 struct block_device *block_open(struct block_pool *pool, const struct block_options *options, char *error,
                                 size_t error_size)
 {
-    const struct format *format = format_find(options->format ? options->format : "raw");
+    struct block_options plain = *options;
     struct block_device *block;
 
+    if (!strncmp(plain.file, "file:", 5))
+        plain.file += 5;
+    const char *name = options->format ? options->format : format_probe(pool, &plain);
+    const struct format *format = format_find(name ? name : "raw");
+    error[0] = 0;
     if (!format) {
-        snprintf(error, error_size, "Unknown driver '%s'", options->format);
+        snprintf(error, error_size, "Unknown driver '%s'", name);
         return NULL;
     }
-    block = format->open(pool, options, error, error_size);
+    plain.read_only |= options->forget;
+    block = format->open(pool, &plain, error, error_size);
+    if (block && options->forget)
+        block = overlay_open(pool, block, error, error_size);
     if (!block)
         return NULL;
     block->write_through = options->write_through;

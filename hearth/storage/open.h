@@ -16,6 +16,16 @@ struct block_options {
     bool write_through;      /* a write is on the medium when it is done */
     bool no_flush;           /* a flush is not worth anything: data may be lost with the host */
     bool discards;           /* what the guest discards is given back */
+    bool forget;             /* the image is only read; what is written is gone when it is closed */
+
+    /* For formats that open what is below or behind them. */
+    bool container;                 /* its bytes are not a disk's, but another format's; it may grow */
+    const struct image_link *above; /* images that are being opened with this one behind them */
+};
+
+struct image_link {
+    uint64_t device, inode;
+    const struct image_link *above;
 };
 
 /*

@@ -178,6 +178,8 @@ static int raw_flush(struct block_device *block)
     struct raw *raw = raw_of(block);
     int result;
 
+    if (block->no_flush)
+        return 0;
     pthread_mutex_lock(&raw->flush_lock);
     if (!raw->flush_error) {
         do
@@ -225,17 +227,23 @@ static void raw_close(struct block_device *block)
     free(raw);
 }
 
+static uint64_t raw_length(struct block_device *block)
+{
+    return atomic_load(&raw_of(block)->file_size);
+}
+
 static const struct block_ops raw_ops = {.format = "raw",
                                          .read = raw_read,
                                          .write = raw_write,
                                          .flush = raw_flush,
                                          .discard = raw_discard,
                                          .zero = raw_zero,
+                                         .length = raw_length,
                                          .close = raw_close};
 
 /* ---- opening */
 
-static bool image_measure(struct raw *raw, const char *path, char *error, size_t error_size)
+static bool image_measure(struct raw *raw, const char *path, bool container, char *error, size_t error_size)
 {
     struct stat status = {0};
     off_t end = lseek(raw->descriptor, 0, SEEK_END);
@@ -261,7 +269,7 @@ static bool image_measure(struct raw *raw, const char *path, char *error, size_t
     }
     raw->file_size = (uint64_t)end;
     raw->block.size = ((uint64_t)end + SECTOR_SIZE - 1) / SECTOR_SIZE * SECTOR_SIZE;
-    if (end % SECTOR_SIZE)
+    if (end % SECTOR_SIZE && !container)
         snprintf(error, error_size,
                  "%s: %llu bytes are not a multiple of %d: the rest of the last sector reads as zeros", path,
                  (unsigned long long)end, SECTOR_SIZE);
@@ -269,7 +277,7 @@ static bool image_measure(struct raw *raw, const char *path, char *error, size_t
 }
 
 /* O_NONBLOCK: a pipe answers at once, to be refused; it means nothing to files. */
-static int file_open(const char *path, int flags)
+static int descriptor_of(const char *path, int flags)
 {
     return open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
@@ -283,11 +291,11 @@ static bool descriptor_open(struct raw *raw, const struct block_options *options
                             size_t error_size)
 {
     raw->block.read_only = options->read_only;
-    raw->descriptor = file_open(options->file, options->read_only ? O_RDONLY : O_RDWR);
+    raw->descriptor = descriptor_of(options->file, options->read_only ? O_RDONLY : O_RDWR);
     if (raw->descriptor < 0 && options->read_only_fallback && only_writing_refused(errno)) {
         snprintf(error, error_size, "%s: opened for reading alone: %s", options->file, strerror(errno));
         raw->block.read_only = true;
-        raw->descriptor = file_open(options->file, O_RDONLY);
+        raw->descriptor = descriptor_of(options->file, O_RDONLY);
     }
     if (raw->descriptor < 0)
         snprintf(error, error_size, "Could not open '%s': %s", options->file, strerror(errno));
@@ -305,7 +313,7 @@ static bool direct_open(struct raw *raw, const struct block_options *options, ch
 {
     if (!options->direct)
         return true;
-    raw->direct = file_open(options->file, (raw->block.read_only ? O_RDONLY : O_RDWR) | O_DIRECT);
+    raw->direct = descriptor_of(options->file, (raw->block.read_only ? O_RDONLY : O_RDWR) | O_DIRECT);
     if (raw->direct >= 0 && same_file(raw->direct, raw->descriptor))
         return true;
     snprintf(error, error_size, "Could not open '%s': %s; cache=writeback does without O_DIRECT",
@@ -320,10 +328,10 @@ struct block_device *raw_open(struct block_pool *pool, const struct block_option
     error[0] = 0;
     raw->block = (struct block_device){.ops = &raw_ops, .pool = pool, .path = strdup(options->file)};
     raw->descriptor = raw->direct = -1;
-    raw->guessed = !options->format;
+    raw->guessed = !options->format && !options->container;
     pthread_mutex_init(&raw->flush_lock, NULL);
     if (descriptor_open(raw, options, error, error_size) &&
-        image_measure(raw, options->file, error, error_size) &&
+        image_measure(raw, options->file, options->container, error, error_size) &&
         direct_open(raw, options, error, error_size) &&
         image_lock(raw->descriptor, options->file, raw->block.read_only, error, error_size))
         return &raw->block;

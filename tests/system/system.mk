@@ -22,3 +22,9 @@ $(BUILD)/cpuid-guest.img: tests/system/cpuid_guest.asm
 	@mkdir -p $(@D)
 	nasm -f bin -Werror -o $@ $<
 	truncate -s 1474560 $@
+
+# hearth's image formats without a machine, for qcow2_test.py.
+$(BUILD)/tests/block_tool: tests/system/block_tool.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(WARN) -o $@ $^ $(LIBS)
+unit: $(BUILD)/tests/block_tool

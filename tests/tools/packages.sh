@@ -79,6 +79,8 @@ packages_for_build() {
     packages_need "$(header jansson.h)" libjansson-dev jansson-devel jansson jansson-dev
     packages_need "$(header slirp/libslirp.h)" libslirp-dev libslirp-devel libslirp libslirp-dev
     packages_need "$(header rfb/rfb.h)" libvncserver-dev libvncserver-devel libvncserver libvncserver-dev
+    packages_need "$(header zlib.h)"   zlib1g-dev zlib-devel zlib zlib-dev
+    packages_need "$(header zstd.h)"   libzstd-dev libzstd-devel zstd zstd-dev
     packages_need "command -v mcopy"   mtools mtools mtools mtools
     packages_need "command -v xorriso" xorriso xorriso libisoburn xorriso
     packages_need "ls /usr/share/seabios/bios-256k.bin || ls /usr/share/qemu/bios-256k.bin" \
@@ -95,6 +97,7 @@ packages_for_tests() {
     packages_need "command -v clang-format" clang-format clang-tools-extra clang clang-extra-tools
     packages_need "command -v qemu-system-x86_64" qemu-system-x86 qemu-system-x86-core qemu-system-x86 \
         qemu-system-x86_64
+    packages_need "command -v qemu-img && command -v qemu-nbd" qemu-utils qemu-img qemu-img qemu-img
     packages_need "command -v bochs"        bochs bochs bochs -
     packages_need "test -e /usr/lib/bochs || ls /usr/lib/*/bochs" bochs-term - - -
     packages_need "test -e /usr/share/bochs/BIOS-bochs-latest" bochsbios - - -
