@@ -18,4 +18,4 @@ $(LAB)/guests.o: tests/lab/guests.asm
 unit: $(LAB)/remote
 $(LAB)/remote: tests/lab/remote.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(WARN) -static -o $@ $<
+	$(CC) -O2 -g -std=gnu11 $(WARN) -static -o $@ $<
