@@ -167,7 +167,7 @@ static int fuzz(const char *image, const char *path, unsigned seed, unsigned lon
     struct loop *loop = loop_create(&machine_mutex);
     srandom(seed);
     machine_lock();
-    pool = pool_create(loop);
+    pool = pool_create(loop, NULL);
     struct block_device *block = image_open(pool, image, false);
     const char *cluster_text = getenv("CLUSTER");
     uint64_t cluster = cluster_text ? strtoull(cluster_text, NULL, 0) : 65536;
@@ -253,7 +253,7 @@ static _Noreturn void crash(const char *image, const char *path, unsigned seed)
     struct loop *loop = loop_create(&machine_mutex);
     srandom(seed);
     machine_lock();
-    pool = pool_create(loop);
+    pool = pool_create(loop, NULL);
     struct block_device *block = image_open(pool, image, false);
     uint64_t sectors = block->size / SECTOR_SIZE, version = 0;
     struct sector_state *state = state_map(path, sectors, true);

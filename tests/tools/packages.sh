@@ -101,7 +101,7 @@ packages_for_tests() {
     packages_need "command -v bochs"        bochs bochs bochs -
     packages_need "test -e /usr/lib/bochs || ls /usr/lib/*/bochs" bochs-term - - -
     packages_need "test -e /usr/share/bochs/BIOS-bochs-latest" bochsbios - - -
-    packages_need "ls /usr/share/bochs/VGABIOS-lgpl-latest || ls /usr/share/vgabios/*" vgabios - - -
+    packages_need "test -e /usr/share/bochs/VGABIOS-lgpl-latest" vgabios - - -
     packages_need "command -v cpio"         cpio cpio cpio cpio
     packages_need "command -v iasl"         acpica-tools acpica-tools acpica acpica
     packages_need "command -v dmidecode"    dmidecode dmidecode dmidecode dmidecode
