@@ -69,7 +69,7 @@ always uint8_t *tlb_host(const struct tlb_entry *entry, uint64_t tag, uint64_t l
     return entry->host + (linear ^ tag);
 }
 
-/* To be read once: another CPU may withdraw it at any time (marks.c). */
+/* Other CPUs look at it too (marks.c). */
 always uint64_t tlb_write_tag(const struct tlb_entry *entry)
 {
     return __atomic_load_n(&entry->write_tag, __ATOMIC_RELAXED);

@@ -340,9 +340,11 @@ void tlb_flush(struct cpu *cpu, bool global_too);
 /* Empties both TLBs for good and picks cpu->tlb: at creation, reset and set_state. */
 void tlb_reset(struct cpu *cpu);
 void tlb_flush_page(struct cpu *cpu, uint64_t linear); /* INVLPG */
-/* Any thread: withdraws fast writes to a physical page that now holds decoded code, and to those that share its mark
- * (every entry that maps them). True if there were any. */
-bool tlb_protect_page(struct cpu *cpu, uint64_t physical);
+/* Withdraws fast writes to a physical page that now holds decoded code, and to those that share its mark (every entry
+ * that maps them). By another CPU's thread only while the gate is closed. */
+void tlb_protect_page(struct cpu *cpu, uint64_t physical);
+/* Any thread: are there any? */
+bool tlb_may_write(const struct cpu *cpu, uint64_t physical);
 /* PAE paging: takes the four page directory pointers that CR3 leads to; false: a reserved bit is set, nothing is changed. */
 bool paging_load_pointers(struct cpu *cpu, uint64_t cr3);
 /* CR0, CR3, CR4, EFER or CPL changed: picks cpu->tlb, flushes what must be. */

@@ -77,7 +77,6 @@ void gate_pass(struct cpu *cpu)
     if (likely(!atomic_load_explicit(&gate->wanted, memory_order_relaxed)))
         return;
     pthread_mutex_lock(&gate->lock);
-    cpu->place.passes++;
     step_out(gate, cpu);
     step_in(gate, cpu);
     pthread_mutex_unlock(&gate->lock);
@@ -113,21 +112,6 @@ void gate_lock(struct cpu *cpu, pthread_mutex_t *mutex)
         gate_leave(cpu);
         pthread_mutex_lock(mutex);
     }
-}
-
-void gate_await(struct cpu *other)
-{
-    struct gate *gate = &other->soft->gate;
-    uint32_t passes;
-
-    pthread_mutex_lock(&gate->lock);
-    atomic_fetch_add(&gate->wanted, 1);
-    passes = other->place.passes;
-    atomic_store(&other->attention, 1);
-    while (atomic_load(&other->place.inside) && other->place.passes == passes)
-        pthread_cond_wait(&gate->changed, &gate->lock);
-    atomic_fetch_sub(&gate->wanted, 1);
-    pthread_mutex_unlock(&gate->lock);
 }
 
 static void wait_empty(struct soft *soft, const struct cpu *but)

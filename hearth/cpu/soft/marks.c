@@ -20,33 +20,47 @@ void marks_destroy(struct marks *marks)
     pthread_mutex_destroy(&marks->lock);
 }
 
-/*
- * From no watcher to one: all CPUs lose their fast writes. Whoever fills its TLB later sees the count; one that had a
- * tag may have compared it and not have written yet.
- */
-static void withdraw(struct cpu *cpu, uint64_t page)
+static bool others_may_write(const struct cpu *cpu, uint64_t page)
+{
+    const struct soft *soft = cpu->soft;
+
+    for (unsigned i = 0; i < soft->machine.cpus; i++)
+        if (soft->cpus[i] != cpu && tlb_may_write(soft->cpus[i], page))
+            return true;
+    return false;
+}
+
+/* Others have fast tags: they stand outside while they lose them, since they may have read one and not have used it yet. */
+static void watch_alone(struct cpu *cpu, uint64_t page)
 {
     struct soft *soft = cpu->soft;
 
-    tlb_protect_page(cpu, page);
-    gate_leave(cpu);
+    gate_close(soft, cpu);
+    pthread_mutex_lock(&soft->marks.lock);
+    atomic_fetch_add(&mark_at(&soft->marks, page)->watchers, 1);
     for (unsigned i = 0; i < soft->machine.cpus; i++)
-        if (soft->cpus[i] != cpu && tlb_protect_page(soft->cpus[i], page))
-            gate_await(soft->cpus[i]);
+        tlb_protect_page(soft->cpus[i], page);
+    pthread_mutex_unlock(&soft->marks.lock);
+    gate_open(soft);
 }
 
+/* From no watcher to one no CPU keeps its fast writes. Whoever fills its TLB later sees the count. */
 void marks_watch(struct cpu *cpu, uint64_t page)
 {
     struct marks *marks = &cpu->soft->marks;
-    bool first;
+    struct mark *mark = mark_at(marks, page);
+    bool alone = false;
 
     gate_lock(cpu, &marks->lock);
-    first = atomic_fetch_add(&mark_at(marks, page)->watchers, 1) == 0;
-    if (first)
-        withdraw(cpu, page);
+    if (atomic_fetch_add(&mark->watchers, 1) == 0) {
+        tlb_protect_page(cpu, page);
+        alone = others_may_write(cpu, page);
+    }
+    if (alone)
+        atomic_fetch_sub(&mark->watchers, 1);
     pthread_mutex_unlock(&marks->lock);
-    if (first)
-        gate_enter(cpu);
+    if (alone)
+        watch_alone(cpu, page);
 }
 
 void marks_release(struct cpu *cpu, uint64_t page)

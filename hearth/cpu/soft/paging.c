@@ -411,18 +411,25 @@ void tlb_flush_page(struct cpu *cpu, uint64_t linear)
     }
 }
 
-bool tlb_protect_page(struct cpu *cpu, uint64_t physical)
+void tlb_protect_page(struct cpu *cpu, uint64_t physical)
 {
-    bool had = false;
+    for (int user = 0; user < 2; user++)
+        for (unsigned i = 0; i < TLB_SIZE; i++)
+            if (((cpu->tlbs[user][i].physical ^ physical) & MARKS_ALIKE) == 0)
+                cpu->tlbs[user][i].write_tag = TLB_NEVER(i);
+}
 
+bool tlb_may_write(const struct cpu *cpu, uint64_t physical)
+{
     for (int user = 0; user < 2; user++)
         for (unsigned i = 0; i < TLB_SIZE; i++) {
-            struct tlb_entry *entry = &cpu->tlbs[user][i];
+            const struct tlb_entry *entry = &cpu->tlbs[user][i];
 
-            if (((__atomic_load_n(&entry->physical, __ATOMIC_RELAXED) ^ physical) & MARKS_ALIKE) == 0)
-                had |= __atomic_exchange_n(&entry->write_tag, TLB_NEVER(i), __ATOMIC_RELAXED) != TLB_NEVER(i);
+            if (((__atomic_load_n(&entry->physical, __ATOMIC_RELAXED) ^ physical) & MARKS_ALIKE) == 0 &&
+                __atomic_load_n(&entry->write_tag, __ATOMIC_RELAXED) != TLB_NEVER(i))
+                return true;
         }
-    return had;
+    return false;
 }
 
 void paging_mode_changed(struct cpu *cpu, uint64_t old_cr0, uint64_t old_cr4)
