@@ -122,6 +122,9 @@ struct engine_ops {
         struct vcpu *vcpu); /* stopped: the state after RESET; for vCPU 0 also the in-kernel chips */
     void (*get_state)(struct vcpu *vcpu, struct cpu_state *state);       /* stopped */
     void (*set_state)(struct vcpu *vcpu, const struct cpu_state *state); /* stopped */
+    /* The general registers of the vCPU that is at a port or at MMIO now; called on its thread, with the lock held. `store`:
+     * it goes on with these, but for RAX of an IN, which is what the port answers. False if there is none. */
+    bool (*registers)(struct engine *engine, uint64_t gpr[GPR_COUNT], bool store);
     /* Stopped: how many instructions it has run; NULL where the engine does not count. */
     uint64_t (*retired)(struct vcpu *vcpu);
     /* *Stopped*: machine time stands from now on, or goes on (pause, resume); may be NULL. */

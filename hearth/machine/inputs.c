@@ -17,12 +17,18 @@ static bool wants_absolute(const struct input_sink *part)
     return part->wants_absolute && part->wants_absolute(part->device);
 }
 
+/* A part that may want positions never takes steps. */
+static bool takes(const struct input_sink *part, const struct pointer_event *event)
+{
+    return event->absolute ? wants_absolute(part) : !part->wants_absolute;
+}
+
 static void inputs_pointer(void *device, const struct pointer_event *event)
 {
     struct inputs *inputs = device;
     inputs->buttons = event->buttons;
     for (unsigned i = inputs->count; i-- > 0;)
-        if (inputs->part[i].pointer && event->absolute == wants_absolute(&inputs->part[i])) {
+        if (inputs->part[i].pointer && takes(&inputs->part[i], event)) {
             inputs->part[i].pointer(inputs->part[i].device, event);
             return;
         }

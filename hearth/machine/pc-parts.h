@@ -54,6 +54,7 @@ struct pc {
     struct rtc *rtc;
     struct dma *dma;
     struct ps2 *ps2;
+    struct vmmouse *vmmouse; /* NULL: vmport=off */
     struct inputs inputs;
     struct uart *uart[SERIALS];
     struct fdc *fdc;

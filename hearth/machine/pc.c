@@ -32,6 +32,7 @@
 #include "devices/rtc.h"
 #include "devices/uart.h"
 #include "devices/vga.h"
+#include "devices/vmmouse.h"
 #include "firmware/direct.h"
 #include "firmware/platform.h"
 #include "firmware/smbios.h"
@@ -271,6 +272,36 @@ static void serial_wire(struct pc *pc, const struct machine_ports *host)
     }
 }
 
+static bool vmmouse_registers(void *opaque, uint32_t registers[VMMOUSE_REGISTERS], bool store)
+{
+    static const enum gpr names[VMMOUSE_REGISTERS] = {RAX, RBX, RCX, RDX, RSI, RDI};
+    struct pc *pc = opaque;
+    uint64_t gpr[GPR_COUNT];
+    if (!pc->ops->registers(pc->engine, gpr, false))
+        return false;
+    for (unsigned i = 0; i < VMMOUSE_REGISTERS; i++) {
+        if (!store)
+            registers[i] = (uint32_t)gpr[names[i]];
+        gpr[names[i]] = registers[i];
+    }
+    return !store || pc->ops->registers(pc->engine, gpr, true);
+}
+
+/* What hangs on the mouse's interrupt has news. */
+static void vmmouse_report(void *opaque)
+{
+    struct pc *pc = opaque;
+    ps2_mouse_report(pc->ps2);
+}
+
+static void vmmouse_wire(struct pc *pc)
+{
+    struct vmmouse_wiring wiring = {vmmouse_registers, vmmouse_report, pc};
+    pc->vmmouse = vmmouse_create(pc->ports, &wiring);
+    struct input_sink sink = vmmouse_input(pc->vmmouse);
+    inputs_add(&pc->inputs, &sink);
+}
+
 void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
              const struct machine_ports *host, const struct pc_events *events)
 {
@@ -306,6 +337,8 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
     struct input_sink ps2_parts = ps2_input(pc->ps2);
     inputs_init(&pc->inputs);
     inputs_add(&pc->inputs, &ps2_parts);
+    if (!config->no_vmport)
+        vmmouse_wire(pc); /* 5658h */
     serial_wire(pc, host);
     pc->fdc = fdc_create(pc->ports, &pc->isa[IRQ_FLOPPY], pc->dma, pc->clock); /* 3f0h */
 
@@ -396,6 +429,8 @@ void pc_reset(struct pc *pc)
     rtc_reset(pc->rtc);
     dma_reset(pc->dma);
     ps2_reset(pc->ps2);
+    if (pc->vmmouse)
+        vmmouse_reset(pc->vmmouse);
     for (unsigned i = 0; i < SERIALS; i++)
         if (pc->uart[i])
             uart_reset(pc->uart[i]);
@@ -446,6 +481,7 @@ void pc_destroy(struct pc *pc)
     fdc_destroy(pc->fdc);
     for (unsigned i = 0; i < SERIALS; i++)
         uart_destroy(pc->uart[i]);
+    vmmouse_destroy(pc->vmmouse);
     ps2_destroy(pc->ps2);
     dma_destroy(pc->dma);
     rtc_destroy(pc->rtc);

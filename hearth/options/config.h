@@ -49,6 +49,7 @@ struct machine_config {
     const char *kernel, *initrd, *append; /* NULL: SeaBIOS boots from a disk */
     const char *bios;                     /* -bios; NULL: bios-256k.bin */
 
+    bool no_vmport; /* -machine vmport=off */
     enum display_kind display;
     struct settings *vnc; /* -vnc; NULL without */
     bool nographic;

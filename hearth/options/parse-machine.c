@@ -117,6 +117,10 @@ void parse_machine(const struct context *context)
         refuse(context, "unsupported machine type; hearth has pc");
     context->config->memory_backend =
         settings_text(settings, "memory-backend", context->config->memory_backend);
+    const char *vmport = settings_text(settings, "vmport", "auto");
+    context->config->no_vmport = !strcmp(vmport, "off");
+    if (strcmp(vmport, "auto") && strcmp(vmport, "on") && strcmp(vmport, "off"))
+        refuse(context, "vmport is on, off or auto");
     accelerator_properties(context, settings);
 }
 

@@ -41,7 +41,7 @@ enum { ROM_SIZE = 0x40000 };
 
 /* clang-format off */
 #define GUESTS(X)                                                                              \
-    X(real) X(protected) X(long) X(ports) X(mmio) X(mmio_wide) X(window) X(spin) X(sleep)      \
+    X(real) X(protected) X(long) X(ports) X(backdoor) X(mmio) X(mmio_wide) X(window) X(spin) X(sleep)      \
     X(input_kicked) X(interrupts_looping) X(interrupts_halting) X(interrupts_glimpse)          \
     X(interrupts_closed) X(nmi) X(irqchip) X(pit) X(triple) X(unemulatable) X(cpuid)           \
     X(wakes_second) X(second)
@@ -65,6 +65,7 @@ struct setup {
     struct note notes[NOTES_MOST];
     unsigned count;
     bool done, shadowed, kick_on_read;
+    bool change_registers;
     bool raise_on_note, drop_on_acknowledge;
     unsigned acknowledged;
 };
@@ -77,6 +78,19 @@ static void note(struct setup *setup, char what, uint64_t offset, uint64_t value
         setup->notes[setup->count++] = (struct note){what, offset, value, size};
 }
 
+static void change_registers(struct setup *setup)
+{
+    uint64_t gpr[GPR_COUNT];
+    assert_true(engine_kvm.registers(setup->engine, gpr, false));
+    assert_int_equal(gpr[RAX], 0x55555555);
+    assert_int_equal(gpr[RCX], 0x22222222);
+    assert_int_equal(gpr[RSI], 0x33333333);
+    gpr[RAX] = 0;
+    gpr[RBX] = 0x66666666;
+    gpr[RDI]++;
+    assert_true(engine_kvm.registers(setup->engine, gpr, true));
+}
+
 static uint64_t port_read(void *device, uint64_t offset, unsigned size)
 {
     struct setup *setup = device;
@@ -84,6 +98,8 @@ static uint64_t port_read(void *device, uint64_t offset, unsigned size)
     note(setup, 'r', offset, 0, size);
     if (setup->kick_on_read)
         engine_kvm.kick(setup->vcpu);
+    if (setup->change_registers)
+        change_registers(setup);
     return size == 4 ? answer : answer & ((1u << 8 * size) - 1);
 }
 
@@ -393,6 +409,22 @@ static void ports_of_all_sizes_and_strings(void **state)
     for (unsigned i = 11; i < 21; i++)
         assert_note(setup, i, 'w', 0, 1, i % 2 ? 0x21 : 0x43);
     assert_int_equal(setup->count, 21);
+    setup_destroy(setup);
+}
+
+static void a_port_sees_and_changes_registers(void **state)
+{
+    (void)state;
+    struct setup *setup = setup_create(false, 1);
+    uint64_t gpr[GPR_COUNT];
+    assert_false(engine_kvm.registers(setup->engine, gpr, false)); /* nobody is at a port */
+    setup->change_registers = true;
+    start(setup, KVM_PROTECTED, GUEST(backdoor));
+    run_to_done(setup);
+    assert_note(setup, 1, 'w', 0, 4, 0x87654321);
+    assert_note(setup, 2, 'w', 0, 4, 0x66666666);
+    assert_note(setup, 3, 'w', 0, 4, 0x22222222);
+    assert_note(setup, 4, 'w', 0, 4, 0x44444445);
     setup_destroy(setup);
 }
 
@@ -1056,6 +1088,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(paging_32),
         cmocka_unit_test(long_mode),
         cmocka_unit_test(ports_of_all_sizes_and_strings),
+        cmocka_unit_test(a_port_sees_and_changes_registers),
         cmocka_unit_test(mmio_of_all_sizes),
         cmocka_unit_test(mmio_of_eight_bytes),
         cmocka_unit_test(writes_are_logged),

@@ -87,6 +87,26 @@ guest_%1_end:
         finish
         guest_end ports
 
+; what a port finds in the registers, and what it leaves there; EBX comes back changed, EAX is the answer
+
+        guest backdoor, 32
+        mov edx, NOTED
+        mov ebx, 11111111h
+        mov ecx, 22222222h
+        mov esi, 33333333h
+        mov edi, 44444444h
+        mov eax, 55555555h
+        in eax, dx
+        out dx, eax
+        mov eax, ebx
+        out dx, eax
+        mov eax, ecx
+        out dx, eax
+        mov eax, edi
+        out dx, eax
+        finish
+        guest_end backdoor
+
 ; ---- MMIO, 32-bit flat
 
         guest mmio, 32

@@ -184,8 +184,8 @@ class Remote:
         return picture_read(path)
 
 
-def hearth(*arguments):
-    return Remote(HEARTH, "-accel", "soft", *arguments)
+def hearth(*arguments, **options):
+    return Remote(HEARTH, "-accel", "soft", *arguments, **options)
 
 
 def need_qemu():
@@ -193,5 +193,5 @@ def need_qemu():
         raise Skip("no qemu-system-x86_64 here")
 
 
-def qemu(*arguments):
-    return Remote(QEMU, "-accel", "tcg", "-nodefaults", "-vga", "std", "-net", "none", *arguments)
+def qemu(*arguments, **options):
+    return Remote(QEMU, "-accel", "tcg", "-nodefaults", "-vga", "std", "-net", "none", *arguments, **options)

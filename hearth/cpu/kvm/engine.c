@@ -161,6 +161,7 @@ const struct engine_ops engine_kvm = {
     .reset = vcpu_reset,
     .get_state = vcpu_get_state,
     .set_state = vcpu_set_state,
+    .registers = access_registers,
     .time_stopped = time_stopped,
     .debug = vcpu_debug,
     .debug_hit = vcpu_debug_hit,

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 #include <x86intrin.h>
 
 #include "core/log.h"
@@ -294,6 +295,26 @@ static void set_fpu(struct vcpu *vcpu, const struct cpu_state *state)
     memcpy(fpu.fpr, fx + FX_REGISTERS, sizeof(fpu.fpr));
     memcpy(fpu.xmm, fx + FX_XMM, sizeof(fpu.xmm));
     put(vcpu, KVM_SET_FPU, &fpu, "x87 and SSE state");
+}
+
+/* The exit has left the registers as they were before the instruction; KVM finishes that when it is entered again. */
+bool access_registers(struct engine *engine, uint64_t gpr[GPR_COUNT], bool store)
+{
+    for (unsigned index = 0; index < engine->vcpus_made; index++) {
+        struct vcpu *vcpu = &engine->vcpus[index];
+        struct kvm_regs regs = {0};
+        if (atomic_load(&vcpu->thread) != gettid())
+            continue;
+        get(vcpu, KVM_GET_REGS, &regs);
+        for (unsigned i = 0; i < GPR_COUNT; i++) {
+            char *reg = (char *)&regs + gpr_offset[i];
+            memcpy(store ? reg : (char *)&gpr[i], store ? (char *)&gpr[i] : reg, sizeof(gpr[i]));
+        }
+        if (store)
+            put(vcpu, KVM_SET_REGS, &regs, "registers");
+        return true;
+    }
+    return false;
 }
 
 void vcpu_get_state(struct vcpu *vcpu, struct cpu_state *state)

@@ -336,6 +336,15 @@ static void startup_take(struct cpu *cpu)
     state_changed(cpu);
 }
 
+static bool soft_registers(struct engine *engine, uint64_t gpr[GPR_COUNT], bool store)
+{
+    struct cpu *cpu = ((struct soft *)engine)->lock_holder;
+    if (!cpu)
+        return false;
+    memcpy(store ? cpu->gpr : gpr, store ? gpr : cpu->gpr, sizeof(cpu->gpr));
+    return true;
+}
+
 static void soft_get_state(struct vcpu *vcpu, struct cpu_state *state)
 {
     const struct cpu *cpu = cpu_of(vcpu);
@@ -642,6 +651,7 @@ const struct engine_ops engine_soft = {
     .ignore_float_error = soft_ignore_float_error,
     .reset = soft_reset,
     .get_state = soft_get_state,
+    .registers = soft_registers,
     .set_state = soft_set_state,
     .retired = soft_retired,
     .debug = soft_debug,
