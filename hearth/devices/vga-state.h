@@ -198,6 +198,10 @@ void vga_dispi_reset(struct vga *vga);
 /* Bytes from one row to the next, at 4 bits of one plane; what is shown always lies within the picture memory. */
 unsigned vga_dispi_pitch(const struct vga *vga);
 
+/* vga-edid.c */
+enum { EDID_SIZE = 128 };
+uint8_t vga_edid_byte(unsigned offset);
+
 /* vga-timing.c: the beam, from the CRT controller's registers */
 unsigned vga_display_columns(const struct vga *vga); /* characters */
 unsigned vga_display_lines(const struct vga *vga);   /* scan lines */

@@ -24,6 +24,9 @@ enum {
     MMIO_VGA_PORT = 0x10, /* 3C0h as an offset from PORT_BASE */
     MMIO_DISPI = 0x500,
     MMIO_DISPI_END = MMIO_DISPI + 2 * DISPI_REGISTERS,
+    MMIO_EXTENDED = 0x600,
+    MMIO_EXTENDED_SIZE = 8,
+    LITTLE_ENDIAN_FRAMES = 0x1e1e1e1e,
 };
 
 struct vga *vga_create(struct memory *memory, struct bus *ports, struct bus *mmio, struct clock *clock)
@@ -78,11 +81,31 @@ const struct display_source *vga_display(struct vga *vga)
     return &vga->display;
 }
 
-/* ---- BAR2: EDID (none: zeroes), the ports once more, the display interface */
+/* ---- BAR2: EDID, the ports once more, the display interface, and two registers that QEMU's has: their size in bytes and
+ * the order of bytes in the frame buffer, which is always Intel's here */
+
+static uint64_t edid_read(uint64_t offset, unsigned size)
+{
+    uint64_t value = 0;
+    for (unsigned i = 0; i < size; i++)
+        value |= (uint64_t)vga_edid_byte((unsigned)offset + i) << (8 * i);
+    return value;
+}
+
+static uint64_t extended_read(uint64_t offset, unsigned size)
+{
+    static const uint32_t registers[] = {MMIO_EXTENDED_SIZE, LITTLE_ENDIAN_FRAMES};
+    uint64_t at = offset - MMIO_EXTENDED;
+    return registers[at / 4] >> (8 * (at % 4)) & (size < 4 ? (1u << 8 * size) - 1 : UINT32_MAX);
+}
 
 static uint64_t mmio_read(void *opaque, uint64_t offset, unsigned size)
 {
     struct vga *vga = opaque;
+    if (offset < EDID_SIZE)
+        return edid_read(offset, size);
+    if (offset >= MMIO_EXTENDED && offset < MMIO_EXTENDED + MMIO_EXTENDED_SIZE)
+        return extended_read(offset, size);
     if (offset >= MMIO_VGA && offset < MMIO_VGA_END) {
         uint64_t value = 0;
         for (unsigned i = 0; i < size && offset + i < MMIO_VGA_END; i++)

@@ -25,7 +25,7 @@ void vga_reset(struct vga *vga);
 /* The picture, for displays; lives as long as the VGA. */
 const struct display_source *vga_display(struct vga *vga);
 
-/* Makes it PCI function 1234:1111 in this slot: BAR0 the picture memory, BAR2 the registers once more (EDID at 0: none;
+/* Makes it PCI function 1234:1111 in this slot: BAR0 the picture memory, BAR2 the registers once more (EDID at 0,
  * ports at 400h, display interface at 500h), and its BIOS, which is copied, as expansion ROM (NULL: none). */
 void vga_add_to_pci(struct vga *vga, struct pci_bus *pci, unsigned slot, const uint8_t *rom, size_t rom_size);
 

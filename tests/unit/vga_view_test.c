@@ -223,6 +223,40 @@ static void frame_buffer_map(struct bench *bench)
     bench->pci = pci;
 }
 
+/* What a driver finds in BAR2; the fields of the EDID from VESA's standard. */
+static void test_registers_in_memory(void **state)
+{
+    static const uint8_t header[] = {0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0};
+    struct bench *bench = *state;
+    uint8_t edid[128], sum = 0;
+    frame_buffer_map(bench);
+    bus_write_locked(bench->ports, 0xcf8, 4, 0x80001018);
+    bus_write_locked(bench->ports, 0xcfc, 4, 0xe8000000);
+    for (unsigned i = 0; i < sizeof(edid); i++)
+        sum += edid[i] = (uint8_t)bus_read_locked(bench->mmio, 0xe8000000 + i, 1);
+    assert_memory_equal(edid, header, sizeof(header));
+    assert_int_equal(sum, 0);
+    assert_int_equal(edid[18], 1); /* version 1.4 */
+    assert_int_equal(edid[19], 4);
+    assert_int_equal(edid[126], 0); /* no more blocks */
+    assert_int_equal(edid[54] | edid[55] << 8, 7100);
+    assert_int_equal(edid[56] | (edid[58] & 0xf0) << 4, 1280);
+    assert_int_equal(edid[57] | (edid[58] & 0x0f) << 8, 160);
+    assert_int_equal(edid[59] | (edid[61] & 0xf0) << 4, 800);
+    assert_int_equal(bus_read_locked(bench->mmio, 0xe8000000 + 4, 4), 0x00ffffff | (uint32_t)0xff << 16);
+    assert_int_equal(bus_read_locked(bench->mmio, 0xe8000000 + 128, 4), 0);
+    assert_int_equal(bus_read_locked(bench->mmio, 0xe8000600, 4), 8);
+    assert_int_equal(bus_read_locked(bench->mmio, 0xe8000604, 4), 0x1e1e1e1e);
+    assert_int_equal(bus_read_locked(bench->mmio, 0xe8000500, 2), 0xb0c5);
+    bus_write_locked(bench->mmio, 0xe8000502, 2, 640);
+    assert_int_equal(dispi_read(bench, 1), 640);
+    bus_write_locked(bench->mmio, 0xe8000402, 1, 0x67); /* 3C2h */
+    assert_int_equal(in8(bench, 0x3cc), 0x67);
+    for (uint64_t at = 0; at < 4096; at++)
+        for (unsigned size = 1; size <= 8; size *= 2)
+            bus_read_locked(bench->mmio, 0xe8000000 + at, size);
+}
+
 static void check_linear(struct bench *bench)
 {
     linear_mode(bench, 640, 480, 32);
@@ -313,8 +347,13 @@ static void test_hammer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_text),         TEST(test_cursor_and_blinking),  TEST(test_scrolling),
-        TEST(test_mode_changes), TEST(test_linear_without_a_log), TEST(test_linear_with_a_log),
+        TEST(test_text),
+        TEST(test_cursor_and_blinking),
+        TEST(test_scrolling),
+        TEST(test_mode_changes),
+        TEST(test_registers_in_memory),
+        TEST(test_linear_without_a_log),
+        TEST(test_linear_with_a_log),
         TEST(test_hammer),
     };
     return cmocka_run_group_tests_name("vga view", tests, NULL, NULL);
