@@ -120,6 +120,8 @@ struct engine_ops {
 
     void (*reset)(
         struct vcpu *vcpu); /* stopped: the state after RESET; for vCPU 0 also the in-kernel chips */
+    /* Stopped: it takes no part in anything until the next reset(). Not for vCPU 0. */
+    void (*unplug)(struct vcpu *vcpu);
     void (*get_state)(struct vcpu *vcpu, struct cpu_state *state);       /* stopped */
     void (*set_state)(struct vcpu *vcpu, const struct cpu_state *state); /* stopped */
     /* The general registers of the vCPU that is at a port or at MMIO now; called on its thread, with the lock held. `store`:

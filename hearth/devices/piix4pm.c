@@ -4,7 +4,7 @@
  *
  * Left out: SMM (DEVACTB.APMC_EN reads as set, which tells SeaBIOS that it is not wanted), SMBus (its base is stored),
  * device monitors, throttling, suspend: a guest that asks for one of the sleeps with power on is awake again at once.
- * The general-purpose events stand at AFE0h, where SeaBIOS's tables say, and none ever happens.
+ * The general-purpose events stand at AFE0h, where SeaBIOS's tables say; other parts of the machine raise them.
  * Sources: Intel 82371AB datasheet (290562), chapters 7 and 11; ACPI 1.0b, 4.7.
  */
 #include "devices/piix4pm.h"
@@ -91,7 +91,7 @@ struct piix4pm {
     uint64_t overflow_at; /* in ticks since power-on: when bit 23 turns next and PMSTS says so */
     uint16_t status, enable, control;
     uint32_t global_control;
-    uint16_t gpe_enable;
+    uint16_t gpe_status, gpe_enable;
     uint8_t apm[APM_SIZE];
 };
 
@@ -105,7 +105,8 @@ static void update(struct piix4pm *pm)
 {
     if (ticks(pm) >= pm->overflow_at)
         pm->status |= PM_TMROF;
-    irq_set(&pm->sci, pm->control & PMCNTRL_SCI_EN && pm->status & pm->enable & PM_EVENTS);
+    irq_set(&pm->sci, pm->control & PMCNTRL_SCI_EN &&
+                          (pm->status & pm->enable & PM_EVENTS || pm->gpe_status & pm->gpe_enable));
     if (pm->enable & PM_TMROF && !(pm->status & PM_TMROF))
         timer_arm(pm->timer, scale(pm->overflow_at, NANOSECONDS_PER_SECOND, TIMER_HZ) + 1);
     else
@@ -207,7 +208,7 @@ static uint64_t gpe_read(void *opaque, uint64_t offset, unsigned size)
 {
     const struct piix4pm *pm = opaque;
     (void)size;
-    return offset < 2 ? 0 : pm->gpe_enable >> 8 * (offset - 2);
+    return (offset < 2 ? pm->gpe_status : pm->gpe_enable) >> 8 * (offset & 1) & 0xff;
 }
 
 static void gpe_write(void *opaque, uint64_t offset, unsigned size, uint64_t value)
@@ -217,6 +218,9 @@ static void gpe_write(void *opaque, uint64_t offset, unsigned size, uint64_t val
     (void)size;
     if (offset >= 2)
         pm->gpe_enable = (pm->gpe_enable & ~(0xff << shift)) | (value & 0xff) << shift;
+    else
+        pm->gpe_status &= ~((value & 0xff) << shift); /* ones clear */
+    update(pm);
 }
 
 static uint64_t hotplug_read(void *opaque, uint64_t offset, unsigned size)
@@ -312,7 +316,7 @@ void piix4pm_reset(struct piix4pm *pm)
 {
     pm->status = pm->enable = pm->control = 0;
     pm->global_control = 0;
-    pm->gpe_enable = 0;
+    pm->gpe_status = pm->gpe_enable = 0;
     memset(pm->apm, 0, sizeof(pm->apm));
     pci_set(pm->pci, DEVRESB_FDC, 1, FDC_ENABLED);
     bus_each(pm->ports, device_found, pm);
@@ -324,5 +328,11 @@ void piix4pm_reset(struct piix4pm *pm)
 void piix4pm_press_power_button(struct piix4pm *pm)
 {
     pm->status |= PM_PWRBTN;
+    update(pm);
+}
+
+void piix4pm_raise_event(struct piix4pm *pm, unsigned event)
+{
+    pm->gpe_status |= 1u << event;
     update(pm);
 }

@@ -18,5 +18,7 @@ void piix4pm_reset(struct piix4pm *pm); /* after pci_reset() */
 
 /* `system_powerdown`: the guest hears of it if it has asked to. */
 void piix4pm_press_power_button(struct piix4pm *pm);
+/* One of the 16 general-purpose events: \_GPE._Exx of the ACPI tables. */
+void piix4pm_raise_event(struct piix4pm *pm, unsigned event);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * RSDP, RSDT, FADT, FACS and MADT; the DSDT is dsdt.c's.
  *
- * Left out: what would lie above 4 GiB (the XSDT), HPET, NUMA. General-purpose events are described and never happen.
+ * Left out: what would lie above 4 GiB (the XSDT), HPET, NUMA.
  * Sources: ACPI 6.4, chapters 5.2.3 to 5.2.12; SeaBIOS, src/fw/romfile_loader for the loader's records.
  */
 #include "firmware/acpi.h"

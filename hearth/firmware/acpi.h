@@ -17,11 +17,14 @@ enum {
     ACPI_PM_BASE = 0x600, /* where SeaBIOS puts the power management ports if tables are supplied */
     ACPI_SCI = 9,
     ACPI_S5_TYPE = 0,
+    ACPI_CPU_EVENT = 2, /* the general-purpose event that tells of CPUs */
     ACPI_SERIALS = 2,
     ACPI_RSDP_SIZE = 20,
     ACPI_RSDP_ALIGNMENT = 16,
     ACPI_ALIGNMENT = 64, /* of the tables, for the FACS's sake */
 };
+
+#define ACPI_CPU_EVENT_NAME "_E02"
 
 struct acpi_description {
     const struct cpus *cpus;   /* as they are when the tables are built */
@@ -64,5 +67,7 @@ void checksum_set(uint8_t *bytes, size_t size, size_t at);
 
 /* dsdt.c: the definition block's terms, without the header. */
 void dsdt_write(struct aml *aml, const struct acpi_description *machine);
+/* dsdt-cpus.c: its processors. */
+void dsdt_cpus_write(struct aml *aml, const struct acpi_description *machine);
 
 #endif

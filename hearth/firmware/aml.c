@@ -11,6 +11,7 @@ enum {
     PREFIX_BYTE = 0x0a,
     PREFIX_WORD = 0x0b,
     PREFIX_DWORD = 0x0c,
+    PREFIX_STRING = 0x0d,
     PREFIX_DUAL_NAME = 0x2e,
     PREFIX_MULTI_NAME = 0x2f,
     PREFIX_EXTENDED = 0x5b,
@@ -86,6 +87,12 @@ void aml_integer(struct aml *aml, uint64_t value)
     unsigned size = value <= UINT8_MAX ? 1 : value <= UINT16_MAX ? 2 : 4;
     aml_number(aml, size == 1 ? PREFIX_BYTE : size == 2 ? PREFIX_WORD : PREFIX_DWORD, 1);
     aml_number(aml, value, size);
+}
+
+void aml_string(struct aml *aml, const char *text)
+{
+    aml_number(aml, PREFIX_STRING, 1);
+    aml_bytes(aml, text, strlen(text) + 1);
 }
 
 void aml_path(struct aml *aml, const char *path)

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { AML_DEPTH_MOST = 8 };
+enum { AML_DEPTH_MOST = 10 };
 
 struct aml {
     uint8_t *bytes;
@@ -27,14 +27,24 @@ enum aml_opcode {
     AML_LOCAL0 = 0x60,
     AML_LOCAL1 = 0x61,
     AML_ARG0 = 0x68,
+    AML_ARG1 = 0x69,
+    AML_ARG2 = 0x6a,
+    AML_ARG3 = 0x6b,
     AML_STORE = 0x70,
     AML_AND = 0x7b,
     AML_OR = 0x7d,
+    AML_NOTIFY = 0x86,
     AML_CREATE_DWORD_FIELD = 0x8a,
+    AML_EQUAL = 0x93,
     AML_LESS = 0x95,
     AML_IF = 0xa0,
+    AML_ELSE = 0xa1,
+    AML_WHILE = 0xa2,
     AML_RETURN = 0xa4,
-    AML_REGION = 0x5b80, /* two bytes */
+    AML_MUTEX = 0x5b01, /* two bytes */
+    AML_ACQUIRE = 0x5b23,
+    AML_RELEASE = 0x5b27,
+    AML_REGION = 0x5b80,
     AML_FIELD = 0x5b81,
     AML_DEVICE = 0x5b82,
     AML_PROCESSOR = 0x5b83,
@@ -46,6 +56,7 @@ void aml_bytes(struct aml *aml, const void *bytes, size_t size);
 void aml_number(struct aml *aml, uint64_t value, unsigned size); /* little-endian, without a prefix */
 void aml_opcode(struct aml *aml, enum aml_opcode opcode);
 void aml_integer(struct aml *aml, uint64_t value); /* as a term, the shortest that holds it; 32 bits */
+void aml_string(struct aml *aml, const char *text);
 void aml_path(struct aml *aml,
               const char *path); /* "\\_SB", "^ISA.PRQ0": segments of four characters at most */
 

@@ -1,8 +1,8 @@
 /*
  * The DSDT: what ACPI's own tables have no field for. \_S5, the PCI bus with its windows and interrupt links, the ISA
- * devices, the processors.
+ * devices; the processors are dsdt-cpus.c's.
  *
- * Left out: hot plug, thermal zones, sleeping states other than S5. PCI interrupts go through the links LNKA to LNKD
+ * Left out: hot plug of PCI, thermal zones, sleeping states other than S5. PCI interrupts go through the links LNKA to LNKD
  * (the PIIX3's PIRQRC registers) with the IOAPIC too, whose inputs 5, 10 and 11 hang on the same wires.
  * Sources: ACPI 6.4, chapters 6 and 20; Intel 82371SB datasheet (290550), PIRQRCx.
  */
@@ -49,20 +49,6 @@ static void sleeping_states(struct aml *aml)
     aml_number(aml, 4, 1);
     for (unsigned i = 0; i < 4; i++)
         aml_integer(aml, ACPI_S5_TYPE);
-    aml_close(aml);
-}
-
-static void processors(struct aml *aml, const struct cpus *cpus)
-{
-    char path[8];
-    aml_open_named(aml, AML_SCOPE, "\\_PR");
-    for (unsigned cpu = 0; cpu < cpus->most; cpu++) {
-        snprintf(path, sizeof(path), "C%03X", cpu & 0xfff);
-        aml_open_named(aml, AML_PROCESSOR, path);
-        aml_number(aml, cpu, 1);
-        aml_number(aml, 0, 4 + 1); /* no control block */
-        aml_close(aml);
-    }
     aml_close(aml);
 }
 
@@ -271,7 +257,7 @@ static void isa_bridge(struct aml *aml, const struct acpi_description *machine)
 void dsdt_write(struct aml *aml, const struct acpi_description *machine)
 {
     sleeping_states(aml);
-    processors(aml, machine->cpus);
+    dsdt_cpus_write(aml, machine);
     aml_open_named(aml, AML_SCOPE, "\\_SB");
     aml_open_named(aml, AML_DEVICE, "PCI0");
     aml_name_eisa_id(aml, "_HID", "PNP0A03");

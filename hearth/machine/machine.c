@@ -3,75 +3,25 @@
  * kicks them and waits. Everything that changes the whole machine (reset, power off) happens on the event loop's
  * thread: the others leave a request and an eventfd wakes the loop.
  */
-#include "machine/machine.h"
+#include "machine/machine-internal.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/clock.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "cpu/models.h"
-#include "host/pin.h"
 #include "machine/attach.h"
 #include "machine/drives.h"
 #include "machine/network.h"
 #include "machine/pc.h"
 #include "machine/typist.h"
-
-enum request {
-    REQUEST_RESET = 1 << 0,
-    REQUEST_POWER_OFF = 1 << 1,
-    REQUEST_TRIPLE_FAULT = 1 << 2,
-    REQUEST_ENGINE_FAILED = 1 << 3,
-    REQUEST_BY_GUEST = 1 << 4, /* the reset */
-    REQUEST_DEBUG = 1 << 5,
-};
-
-struct cpu_thread {
-    struct machine *machine;
-    struct vcpu *vcpu;
-    pthread_t thread;
-    long id;
-    bool standing;
-    bool held;     /* by a debugger */
-    bool debugged; /* its run() ended with RUN_DEBUG, which has not been asked after yet */
-};
-
-struct machine {
-    const struct machine_config *config;
-    const struct engine_ops *ops;
-    struct engine *engine;
-    struct loop *loop;
-    struct clock *clock;
-    struct pc *pc;
-    struct typist *typist;
-    struct vnc_server *vnc;
-
-    enum machine_status status;
-    unsigned frozen;
-    bool running; /* vCPU threads may run guest code */
-    bool quitting;
-    int exit_status;
-    unsigned requests;
-    struct vcpu *fallen; /* whose run() ended with a shutdown or a failure */
-    int request_event;
-    char *last_words;
-    size_t last_words_length;
-
-    unsigned cpus;
-    struct cpus cpu_set;
-    struct cpu_thread *threads;
-    pthread_cond_t go, stands;
-    struct machine_listener *listeners;
-};
 
 /* ---- what happens is told */
 
@@ -90,11 +40,20 @@ void machine_unlisten(struct machine *machine, struct machine_listener *listener
         *at = listener->next;
 }
 
-static void tell(struct machine *machine, enum machine_event event, const char *why)
+static void tell_all(struct machine *machine, const struct machine_happening *happening)
 {
-    struct machine_happening happening = {event, why && !strncmp(why, "guest", 5), why};
     for (struct machine_listener *at = machine->listeners; at; at = at->next)
-        at->happened(at->opaque, &happening);
+        at->happened(at->opaque, happening);
+}
+
+void machine_tell(struct machine *machine, enum machine_event event, const char *why)
+{
+    tell_all(machine, &(struct machine_happening){event, why && !strncmp(why, "guest", 5), why, NULL, NULL});
+}
+
+void machine_tell_deleted(struct machine *machine, const char *device, const char *path)
+{
+    tell_all(machine, &(struct machine_happening){MACHINE_EVENT_DEVICE_DELETED, false, NULL, device, path});
 }
 
 /* ---- vCPU threads */
@@ -107,21 +66,22 @@ static void wake_loop(struct machine *machine)
 }
 
 /* Asks the vCPUs to leave guest code; does not wait. */
-static void hold(struct machine *machine)
+void machine_hold(struct machine *machine)
 {
     machine->running = false;
     for (unsigned i = 0; i < machine->cpus; i++)
-        machine->ops->kick(machine->threads[i].vcpu);
+        if (machine->threads[i].id)
+            machine->ops->kick(machine->threads[i].vcpu);
 }
 
-static void request(struct machine *machine, unsigned what)
+void machine_request(struct machine *machine, unsigned what)
 {
     machine->requests |= what;
-    hold(machine);
+    machine_hold(machine);
     wake_loop(machine);
 }
 
-static enum run_result run_once(struct machine *machine, struct cpu_thread *thread)
+enum run_result machine_run_once(struct machine *machine, struct cpu_thread *thread)
 {
     machine_unlock();
     enum run_result result = machine->ops->run(thread->vcpu);
@@ -131,91 +91,15 @@ static enum run_result run_once(struct machine *machine, struct cpu_thread *thre
         return result;
     if (result == RUN_DEBUG) {
         thread->debugged = true;
-        request(machine, REQUEST_DEBUG);
+        machine_request(machine, REQUEST_DEBUG);
         return result;
     }
     machine->fallen = thread->vcpu;
-    request(machine, result == RUN_SHUTDOWN ? REQUEST_TRIPLE_FAULT : REQUEST_ENGINE_FAILED);
+    machine_request(machine, result == RUN_SHUTDOWN ? REQUEST_TRIPLE_FAULT : REQUEST_ENGINE_FAILED);
     return result;
 }
 
-static void stand(struct machine *machine, struct cpu_thread *thread)
-{
-    thread->standing = true;
-    pthread_cond_broadcast(&machine->stands);
-}
-
-static void *thread_run(void *opaque)
-{
-    struct cpu_thread *thread = opaque;
-    struct machine *machine = thread->machine;
-
-    machine_lock();
-    thread->id = syscall(SYS_gettid);
-    while (!machine->quitting) {
-        if (machine->running && !thread->held) {
-            thread->standing = false;
-            run_once(machine, thread);
-            continue;
-        }
-        stand(machine, thread);
-        pthread_cond_wait(&machine->go, &machine_mutex);
-    }
-    stand(machine, thread);
-    machine_unlock();
-    return NULL;
-}
-
-/* No CPU has anything to do: on to the next timer. Without one it is up to the world outside, which is looked for now and
- * then. */
-static void turns_idle(struct machine *machine)
-{
-    enum { LOOK_EVERY = 10 * 1000 * 1000 };
-    struct timespec until;
-
-    if (clock_next(machine->clock) != CLOCK_NEVER) {
-        clock_step(machine->clock, clock_next(machine->clock));
-        return;
-    }
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += LOOK_EVERY;
-    until.tv_sec += until.tv_nsec / (long)NANOSECONDS_PER_SECOND;
-    until.tv_nsec %= (long)NANOSECONDS_PER_SECOND;
-    pthread_cond_timedwait(&machine->go, &machine_mutex, &until);
-}
-
-/* deterministic=on: one thread for all CPUs, which run in turn. */
-static void *thread_run_turns(void *opaque)
-{
-    struct machine *machine = opaque;
-    unsigned turn = 0, idle = 0;
-
-    machine_lock();
-    for (unsigned i = 0; i < machine->cpus; i++)
-        machine->threads[i].id = syscall(SYS_gettid);
-    while (!machine->quitting) {
-        struct cpu_thread *thread = &machine->threads[turn];
-        if (!machine->running) {
-            for (unsigned i = 0; i < machine->cpus; i++)
-                stand(machine, &machine->threads[i]);
-            pthread_cond_wait(&machine->go, &machine_mutex);
-            continue;
-        }
-        idle = thread->held || run_once(machine, thread) == RUN_IDLE ? idle + 1 : 0;
-        clock_step(machine->clock, clock_now(machine->clock));
-        turn = (turn + 1) % machine->cpus;
-        if (idle >= machine->cpus) {
-            turns_idle(machine);
-            idle = 0;
-        }
-    }
-    for (unsigned i = 0; i < machine->cpus; i++)
-        stand(machine, &machine->threads[i]);
-    machine_unlock();
-    return NULL;
-}
-
-static void wait_standing(struct machine *machine)
+void machine_wait_standing(struct machine *machine)
 {
     for (unsigned i = 0; i < machine->cpus; i++)
         while (!machine->threads[i].standing)
@@ -223,56 +107,14 @@ static void wait_standing(struct machine *machine)
 }
 
 /* Lets the vCPUs run if nothing speaks against it. */
-static void release(struct machine *machine)
+void machine_release(struct machine *machine)
 {
     if (machine->status != MACHINE_RUNNING || machine->frozen || machine->requests || machine->running)
         return;
     machine->running = true;
     for (unsigned i = 0; i < machine->cpus; i++)
-        machine->threads[i].standing = machine->threads[i].held;
+        machine->threads[i].standing = machine->threads[i].held || !machine->threads[i].id;
     pthread_cond_broadcast(&machine->go);
-}
-
-static unsigned threads_count(const struct machine *machine)
-{
-    return machine->config->deterministic ? 1 : machine->cpus;
-}
-
-static void threads_start(struct machine *machine)
-{
-    machine->threads = allocate(machine->cpus * sizeof(*machine->threads));
-    for (unsigned i = 0; i < machine->cpus; i++) {
-        struct cpu_thread *thread = &machine->threads[i];
-        thread->machine = machine;
-        thread->vcpu = machine->ops->vcpu(machine->engine, i);
-    }
-    for (unsigned i = 0; i < threads_count(machine); i++) {
-        struct cpu_thread *thread = &machine->threads[i];
-        char name[16];
-        int error = machine->config->deterministic
-                        ? pthread_create(&thread->thread, NULL, thread_run_turns, machine)
-                        : pthread_create(&thread->thread, NULL, thread_run, thread);
-        if (error)
-            die("cannot start a thread for CPU %u: %s", i, strerror(error));
-        snprintf(name, sizeof(name), "CPU %u/%s", i % 1000, machine->ops->name);
-        for (char *letter = name; *letter; letter++)
-            *letter = (char)toupper((unsigned char)*letter);
-        pthread_setname_np(thread->thread, name);
-    }
-    machine_lock();
-    wait_standing(machine);
-    machine_unlock();
-}
-
-static void threads_pin(struct machine *machine)
-{
-    char text[400];
-    if (!machine->config->vcpu_pin)
-        return;
-    if (!machine_pin(machine, machine->config->vcpu_pin, text, sizeof(text)))
-        die("-vcpu-pin %s: %s", machine->config->vcpu_pin, text);
-    if (text[0])
-        warn("-vcpu-pin %s: %s", machine->config->vcpu_pin, text);
 }
 
 /* ---- run and pause */
@@ -290,14 +132,14 @@ static void time_stop(struct machine *machine, bool stop)
 void machine_freeze(struct machine *machine)
 {
     machine->frozen++;
-    hold(machine);
-    wait_standing(machine);
+    machine_hold(machine);
+    machine_wait_standing(machine);
 }
 
 void machine_thaw(struct machine *machine)
 {
     machine->frozen--;
-    release(machine);
+    machine_release(machine);
 }
 
 void machine_continue(struct machine *machine)
@@ -307,14 +149,14 @@ void machine_continue(struct machine *machine)
         return;
     machine->status = MACHINE_RUNNING;
     time_stop(machine, false);
-    tell(machine, MACHINE_EVENT_RESUME, NULL);
-    release(machine);
+    machine_tell(machine, MACHINE_EVENT_RESUME, NULL);
+    machine_release(machine);
 }
 
 static void stop_as(struct machine *machine, enum machine_status status)
 {
-    hold(machine);
-    wait_standing(machine);
+    machine_hold(machine);
+    machine_wait_standing(machine);
     pc_settle(machine->pc);
     if (machine->status == MACHINE_RUNNING)
         time_stop(machine, true);
@@ -326,7 +168,7 @@ static void stop_and_tell(struct machine *machine, enum machine_status status)
     if (machine->status != MACHINE_RUNNING)
         return;
     stop_as(machine, status);
-    tell(machine, MACHINE_EVENT_STOP, NULL);
+    machine_tell(machine, MACHINE_EVENT_STOP, NULL);
 }
 
 void machine_pause(struct machine *machine)
@@ -359,10 +201,10 @@ void machine_quit(struct machine *machine, int status, const char *why)
 {
     if (machine->quitting)
         return;
-    tell(machine, MACHINE_EVENT_SHUTDOWN, why);
+    machine_tell(machine, MACHINE_EVENT_SHUTDOWN, why);
     machine->quitting = true;
     machine->exit_status = status;
-    hold(machine);
+    machine_hold(machine);
     pthread_cond_broadcast(&machine->go);
     loop_quit(machine->loop);
 }
@@ -376,16 +218,15 @@ static void end(struct machine *machine, enum machine_status status, int exit_st
         machine_quit(machine, exit_status, why);
         return;
     }
-    tell(machine, MACHINE_EVENT_SHUTDOWN, why);
+    machine_tell(machine, MACHINE_EVENT_SHUTDOWN, why);
     if (was_running)
-        tell(machine, MACHINE_EVENT_STOP, NULL);
+        machine_tell(machine, MACHINE_EVENT_STOP, NULL);
 }
 
 static void parts_reset(struct machine *machine)
 {
     pc_reset(machine->pc);
-    for (unsigned i = 0; i < machine->cpus; i++)
-        machine->ops->reset(machine->threads[i].vcpu);
+    machine_cpus_reset(machine);
     pc_start(machine->pc);
 }
 
@@ -396,7 +237,7 @@ static void handle_reset(struct machine *machine, const char *why)
         return;
     }
     parts_reset(machine);
-    tell(machine, MACHINE_EVENT_RESET, why);
+    machine_tell(machine, MACHINE_EVENT_RESET, why);
     if (machine->status == MACHINE_SHUTDOWN || machine->status == MACHINE_TRIPLE_FAULT ||
         machine->status == MACHINE_INTERNAL_ERROR)
         machine->status = MACHINE_PAUSED; /* `cont` starts it afresh */
@@ -444,11 +285,13 @@ static void handle_requests(void *opaque, int descriptor, short revents)
     while (read(descriptor, &value, sizeof(value)) < 0 && errno == EINTR) {
     }
 
-    wait_standing(machine);
+    machine_wait_standing(machine);
     unsigned requests = machine->requests;
     machine->requests = 0;
     if (machine->quitting)
         return;
+    if (requests & REQUEST_EJECT)
+        machine_cpus_remove(machine);
     if (requests & REQUEST_ENGINE_FAILED)
         handle_engine_failed(machine);
     else if (requests & REQUEST_POWER_OFF)
@@ -459,17 +302,17 @@ static void handle_requests(void *opaque, int descriptor, short revents)
         handle_triple_fault(machine);
     else if (requests & REQUEST_DEBUG)
         stop_and_tell(machine, MACHINE_DEBUG);
-    release(machine);
+    machine_release(machine);
 }
 
 void machine_reset(struct machine *machine)
 {
-    request(machine, REQUEST_RESET);
+    machine_request(machine, REQUEST_RESET);
 }
 
 void machine_powerdown(struct machine *machine)
 {
-    tell(machine, MACHINE_EVENT_POWERDOWN, NULL);
+    machine_tell(machine, MACHINE_EVENT_POWERDOWN, NULL);
     pc_press_power_button(machine->pc);
 }
 
@@ -485,46 +328,17 @@ const char *machine_last_words(const struct machine *machine)
 
 static void reset_asked(void *opaque)
 {
-    request(opaque, REQUEST_RESET | REQUEST_BY_GUEST);
+    machine_request(opaque, REQUEST_RESET | REQUEST_BY_GUEST);
 }
 
 static void power_off_asked(void *opaque)
 {
-    request(opaque, REQUEST_POWER_OFF);
+    machine_request(opaque, REQUEST_POWER_OFF);
 }
 
 static void debug_exit_asked(void *opaque, int status)
 {
     machine_quit(opaque, status, "guest-shutdown");
-}
-
-/* ---- for a debugger */
-
-bool machine_debug(struct machine *machine, unsigned cpu, const struct engine_debug *debug)
-{
-    machine_freeze(machine);
-    bool taken = machine->ops->debug(machine->threads[cpu].vcpu, debug);
-    machine_thaw(machine);
-    return taken;
-}
-
-bool machine_debug_hit(struct machine *machine, unsigned *cpu, struct debug_hit *hit)
-{
-    for (unsigned i = 0; i < machine->cpus; i++) {
-        struct cpu_thread *thread = &machine->threads[i];
-        if (!thread->debugged)
-            continue;
-        thread->debugged = false;
-        *cpu = i;
-        *hit = machine->ops->debug_hit(thread->vcpu);
-        return true;
-    }
-    return false;
-}
-
-void machine_hold_cpu(struct machine *machine, unsigned cpu, bool hold)
-{
-    machine->threads[cpu].held = hold;
 }
 
 /* ---- creation */
@@ -586,12 +400,12 @@ struct machine *machine_create(const struct machine_config *config, const struct
                                const struct machine_ports *ports, struct loop *loop)
 {
     struct machine *machine = allocate(sizeof(*machine));
-    struct pc_events events = {machine, reset_asked, power_off_asked, debug_exit_asked};
+    struct pc_events events = {machine, reset_asked, power_off_asked, debug_exit_asked, machine_cpu_eject};
 
     machine->config = config;
     machine->ops = ops;
     machine->loop = loop;
-    machine->cpus = config->cpus;
+    machine->cpus = config->cpus_most;
     cpus_set_up(&machine->cpu_set, &config->topology, config->cpus);
     pthread_cond_init(&machine->go, NULL);
     pthread_cond_init(&machine->stands, NULL);
@@ -604,8 +418,7 @@ struct machine *machine_create(const struct machine_config *config, const struct
         clock_step(machine->clock, 0);
     machine->pc = pc_create(config, &machine->cpu_set, machine->clock, loop);
     engine_start(machine);
-    threads_start(machine);
-    threads_pin(machine);
+    machine_cpus_start(machine);
     machine_lock();
     pc_wire(machine->pc, ops, machine->engine, ports, &events);
     machine->typist = typist_create(machine->clock, pc_input(machine->pc));
@@ -620,13 +433,12 @@ void machine_destroy(struct machine *machine)
 {
     machine_lock();
     machine->quitting = true;
-    hold(machine);
+    machine_hold(machine);
     pthread_cond_broadcast(&machine->go);
     loop_unwatch(machine->loop, machine->request_event);
     loop_unwatch(machine->loop, clock_descriptor(machine->clock));
     machine_unlock();
-    for (unsigned i = 0; i < threads_count(machine); i++)
-        pthread_join(machine->threads[i].thread, NULL);
+    machine_cpus_end(machine);
     machine_lock();
     pc_settle(machine->pc); /* what comes of it may be an interrupt, which the engine has to be there for */
     machine_unlock();
@@ -655,44 +467,6 @@ const struct engine_ops *machine_engine(const struct machine *machine)
 struct engine *machine_engine_instance(const struct machine *machine)
 {
     return machine->engine;
-}
-
-unsigned machine_cpus(const struct machine *machine)
-{
-    return machine->cpus;
-}
-
-struct vcpu *machine_vcpu(const struct machine *machine, unsigned index)
-{
-    return machine->threads[index].vcpu;
-}
-
-long machine_vcpu_thread(const struct machine *machine, unsigned index)
-{
-    return machine->threads[index].id;
-}
-
-bool machine_pin(struct machine *machine, const char *wanted, char *text, size_t size)
-{
-    int plan[CPUS_MOST];
-    cpu_set_t allowed, affinity;
-    struct host_cpus *host = allocate(sizeof(*host));
-
-    host_cpus_here(&allowed, &affinity);
-    host_cpus_read(host, "/sys", &allowed, &affinity);
-    bool possible = pin_plan(host, wanted, machine->cpus, plan, text, size);
-    free(host);
-    for (unsigned i = 0; possible && i < machine->cpus; i++) {
-        cpu_set_t one;
-        if (plan[i] == PIN_FREE)
-            continue;
-        CPU_ZERO(&one);
-        CPU_SET(plan[i], &one);
-        possible = thread_pin(machine->threads[i].id, &one);
-        if (!possible)
-            snprintf(text, size, "vCPU %u does not go on host CPU %d: %s", i, plan[i], strerror(errno));
-    }
-    return possible;
 }
 
 struct memory *machine_memory(const struct machine *machine)

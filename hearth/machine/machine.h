@@ -84,11 +84,13 @@ enum machine_event {
     MACHINE_EVENT_RESET,
     MACHINE_EVENT_POWERDOWN, /* the power button is pressed */
     MACHINE_EVENT_SHUTDOWN,  /* the guest or the user has ended it */
+    MACHINE_EVENT_DEVICE_DELETED,
 };
 struct machine_happening {
     enum machine_event event;
-    bool guest;      /* RESET, SHUTDOWN: the guest did it */
-    const char *why; /* RESET, SHUTDOWN: "guest-reset", "host-qmp-quit"...; else NULL */
+    bool guest;                /* RESET, SHUTDOWN: the guest did it */
+    const char *why;           /* RESET, SHUTDOWN: "guest-reset", "host-qmp-quit"...; else NULL */
+    const char *device, *path; /* DEVICE_DELETED: its id, or NULL; what QEMU calls it */
 };
 struct machine_listener {
     void *opaque;
@@ -106,7 +108,9 @@ const char *machine_last_words(const struct machine *machine);
 const struct machine_config *machine_config(const struct machine *machine);
 const struct engine_ops *machine_engine(const struct machine *machine);
 struct engine *machine_engine_instance(const struct machine *machine);
-unsigned machine_cpus(const struct machine *machine);
+unsigned machine_cpus(const struct machine *machine); /* numbers below it; not all need be there */
+bool machine_has_cpu(const struct machine *machine, unsigned index);
+const struct cpus *machine_cpu_set(const struct machine *machine);
 struct vcpu *machine_vcpu(const struct machine *machine, unsigned index);
 long machine_vcpu_thread(const struct machine *machine, unsigned index); /* the host's thread id */
 /*
@@ -114,6 +118,15 @@ long machine_vcpu_thread(const struct machine *machine, unsigned index); /* the 
  * one line in `text`; true with one if there is something to be said of it, else it is empty.
  */
 bool machine_pin(struct machine *machine, const char *wanted, char *text, size_t size);
+/*
+ * device_add and device_del, of CPUs: takes the settings over. False with one line. A CPU goes when its guest lets go of
+ * it, if ever; MACHINE_EVENT_DEVICE_DELETED tells.
+ */
+#define MACHINE_CPU_PATH "/machine/unattached/device[%u]"
+bool machine_device_add(struct machine *machine, struct settings *settings, char *error, size_t size);
+bool machine_device_del(struct machine *machine, const char *id, char *error, size_t size);
+/* "qemu64-x86_64-cpu": what device_add takes. */
+void machine_cpu_driver(const struct machine *machine, char *name, size_t size);
 struct memory *machine_memory(const struct machine *machine);
 struct bus *machine_port_map(const struct machine *machine);
 struct bus *machine_mmio_map(const struct machine *machine);

@@ -62,6 +62,7 @@ struct pc {
     struct i440fx *bridge;
     struct piix3 *piix3;
     struct piix4pm *pm;
+    struct cpu_hotplug *cpu_hotplug; /* where there are local APICs */
     struct ide *ide;
     struct vga *vga;
     struct fwcfg *fwcfg;

@@ -13,6 +13,7 @@
 #include "core/irq.h"
 #include "core/log.h"
 #include "cpu/models.h"
+#include "devices/cpu-hotplug.h"
 #include "devices/debug.h"
 #include "devices/dma.h"
 #include "devices/fdc.h"
@@ -255,6 +256,43 @@ static void kernel_open(struct pc *pc)
         die("%s", error);
 }
 
+/* ---- CPUs that come and go */
+
+static void cpu_event(void *opaque)
+{
+    struct pc *pc = opaque;
+    piix4pm_raise_event(pc->pm, ACPI_CPU_EVENT);
+}
+
+static void cpu_hotplug_wire(struct pc *pc)
+{
+    pc->cpu_hotplug =
+        cpu_hotplug_create(pc->ports, &(struct cpu_hotplug_wiring){.cpus = pc->cpus,
+                                                                   .event = {cpu_event, pc},
+                                                                   .eject = pc->events.cpu_eject,
+                                                                   .opaque = pc->events.opaque});
+}
+
+bool pc_can_plug_cpus(const struct pc *pc)
+{
+    return pc->cpu_hotplug != NULL;
+}
+
+void pc_cpu_came(struct pc *pc, unsigned cpu)
+{
+    cpu_hotplug_came(pc->cpu_hotplug, cpu);
+}
+
+void pc_cpu_go(struct pc *pc, unsigned cpu)
+{
+    cpu_hotplug_go(pc->cpu_hotplug, cpu);
+}
+
+void pc_cpu_gone(struct pc *pc, unsigned cpu)
+{
+    cpu_hotplug_gone(pc->cpu_hotplug, cpu);
+}
+
 /* ---- the parts list */
 
 static void serial_wire(struct pc *pc, const struct machine_ports *host)
@@ -352,6 +390,8 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
     drives_wire(pc);
     struct irq_line sci = piix3_sci(pc->piix3);
     pc->pm = piix4pm_create(pc->pci, pc->ports, pc->clock, &sci, &power_off); /* 01.3 */
+    if (has_apics(pc))
+        cpu_hotplug_wire(pc); /* af00h */
     if (!config->no_vga)
         vga_wire(pc); /* 02.0: 3b0h, 1ceh, a0000h */
 
@@ -440,6 +480,8 @@ void pc_reset(struct pc *pc)
     piix3_reset(pc->piix3);
     ide_reset(pc->ide);
     piix4pm_reset(pc->pm);
+    if (pc->cpu_hotplug)
+        cpu_hotplug_reset(pc->cpu_hotplug);
     if (pc->vga)
         vga_reset(pc->vga);
     fwcfg_reset(pc->fwcfg);
@@ -473,6 +515,7 @@ void pc_destroy(struct pc *pc)
     debug_console_destroy(pc->debugcon);
     fwcfg_destroy(pc->fwcfg);
     vga_destroy(pc->vga);
+    cpu_hotplug_destroy(pc->cpu_hotplug);
     piix4pm_destroy(pc->pm);
     ide_destroy(pc->ide);
     piix3_destroy(pc->piix3);

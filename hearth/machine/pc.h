@@ -13,6 +13,7 @@ struct pc_events {
     void (*reset)(void *opaque);
     void (*power_off)(void *opaque);
     void (*debug_exit)(void *opaque, int status);
+    void (*cpu_eject)(void *opaque, unsigned cpu); /* the guest has let go of it */
 };
 
 /* In two steps, since the engine needs the maps and the parts need to know what the engine has already. */
@@ -36,6 +37,11 @@ void pc_settle(struct pc *pc); /* waits for it: the machine is paused */
 void pc_start(struct pc *pc);
 void pc_destroy(struct pc *pc); /* after pc_settle() */
 
+/* CPUs that come, are asked to go, are gone. */
+bool pc_can_plug_cpus(const struct pc *pc);
+void pc_cpu_came(struct pc *pc, unsigned cpu);
+void pc_cpu_go(struct pc *pc, unsigned cpu);
+void pc_cpu_gone(struct pc *pc, unsigned cpu);
 void pc_press_power_button(struct pc *pc);
 const struct display_source *pc_display(struct pc *pc);
 const struct input_sink *pc_input(struct pc *pc);

@@ -204,7 +204,8 @@ static void command_nmi(struct call *call)
 {
     const struct engine_ops *engine = machine_engine(call->machine);
     for (unsigned i = 0; i < machine_cpus(call->machine); i++)
-        engine->nmi(machine_vcpu(call->machine, i));
+        if (machine_has_cpu(call->machine, i))
+            engine->nmi(machine_vcpu(call->machine, i));
 }
 
 static void command_quit(struct call *call)
@@ -217,7 +218,7 @@ static void command_cpu(struct call *call)
     uint64_t index;
     if (!argument_number(call, "index", &index))
         return;
-    if (index >= machine_cpus(call->machine))
+    if (index >= machine_cpus(call->machine) || !machine_has_cpu(call->machine, (unsigned)index))
         call_error(call, "invalid CPU index");
     else
         call->cpu = (unsigned)index;
@@ -331,6 +332,9 @@ const struct command commands[] = {
     {"cont", "", "let the guest run", command_cont},
     {"c", "", "same as cont", command_cont},
     {"cpu", "INDEX", "which CPU the other commands look at", command_cpu},
+    {"device_add", "DRIVER,key=value,...", "plug a CPU in; `info hotpluggable-cpus` lists the places",
+     command_device_add},
+    {"device_del", "ID", "ask the guest to let go of a CPU", command_device_del},
     {"eject", "[-f] DEVICE", "take the medium out of a drive; -f: even if the guest has locked its door",
      command_eject},
     {"gva2gpa", "ADDRESS", "guest-physical address of a virtual one", command_gva2gpa},
@@ -377,6 +381,7 @@ const struct command info_commands[] = {
     {"block", "", "the drives, and what is in them", info_block},
     {"cpus", "[-v]", "each CPU's instruction pointer, state and host thread; -v: where that runs", info_cpus},
     {"history", "", "the commands typed before", info_history},
+    {"hotpluggable-cpus", "", "places for CPUs, and which are taken", info_hotpluggable_cpus},
     {"instructions", "", "how many each CPU has run (software CPU)", info_instructions},
     {"kvm", "", "does KVM run the guest", info_kvm},
     {"mem", "", "what the page tables map, as ranges with rights", info_mem},

@@ -58,11 +58,16 @@ void command_memsave(struct call *call);
 void command_pmemsave(struct call *call);
 void command_gva2gpa(struct call *call);
 void info_registers(struct call *call);
-void info_cpus(struct call *call);
-void info_instructions(struct call *call);
-void command_pin(struct call *call);
 void info_memory(struct call *call);
 void info_mtree(struct call *call);
+
+/* cpus.c */
+void info_cpus(struct call *call);
+void info_instructions(struct call *call);
+void info_hotpluggable_cpus(struct call *call);
+void command_pin(struct call *call);
+void command_device_add(struct call *call);
+void command_device_del(struct call *call);
 
 /* tables.c */
 void info_mem(struct call *call);

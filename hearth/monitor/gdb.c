@@ -113,10 +113,12 @@ static void features_show(struct gdb *gdb, const char *at)
 static void threads_show(struct gdb *gdb)
 {
     enum { AT_ONCE = 64 };
-    unsigned cpus = machine_cpus(gdb->machine), first = gdb->next_thread;
-    gdb_reply(gdb, "%s", first < cpus ? "m" : "l");
-    for (; gdb->next_thread < cpus && gdb->next_thread < first + AT_ONCE; gdb->next_thread++)
-        gdb_reply(gdb, "%s%x", gdb->next_thread > first ? "," : "", gdb->next_thread + 1);
+    unsigned told = 0;
+    for (; gdb->next_thread < machine_cpus(gdb->machine) && told < AT_ONCE; gdb->next_thread++)
+        if (machine_has_cpu(gdb->machine, gdb->next_thread))
+            gdb_reply(gdb, "%s%x", told++ ? "," : "m", gdb->next_thread + 1);
+    if (!told)
+        gdb_reply(gdb, "l");
 }
 
 static void thread_describe(struct gdb *gdb, const char *at)
@@ -124,7 +126,7 @@ static void thread_describe(struct gdb *gdb, const char *at)
     struct cpu_state state;
     uint64_t thread;
     char text[64];
-    if (!gdb_take_number(&at, &thread) || !thread || thread > machine_cpus(gdb->machine)) {
+    if (!gdb_take_number(&at, &thread) || !thread || !machine_has_cpu(gdb->machine, (unsigned)thread - 1)) {
         gdb_reply_error(gdb, ERROR_INVALID);
         return;
     }
@@ -199,7 +201,8 @@ static void thread_choose(struct gdb *gdb, const char *at)
 {
     uint64_t thread = 0;
     char what = *at ? *at++ : '\0';
-    if (*at != '-' && (!gdb_take_number(&at, &thread) || thread > machine_cpus(gdb->machine))) {
+    if (*at != '-' && (!gdb_take_number(&at, &thread) ||
+                       (thread && !machine_has_cpu(gdb->machine, (unsigned)thread - 1)))) {
         gdb_reply_error(gdb, ERROR_INVALID);
         return;
     }
@@ -211,7 +214,7 @@ static void thread_choose(struct gdb *gdb, const char *at)
 static void thread_alive(struct gdb *gdb, const char *at)
 {
     uint64_t thread;
-    if (gdb_take_number(&at, &thread) && thread && thread <= machine_cpus(gdb->machine))
+    if (gdb_take_number(&at, &thread) && thread && machine_has_cpu(gdb->machine, (unsigned)thread - 1))
         gdb_reply(gdb, "OK");
     else
         gdb_reply_error(gdb, ERROR_INVALID);

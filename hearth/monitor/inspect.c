@@ -9,7 +9,6 @@
 
 #include "cpu/disassemble.h"
 #include "cpu/walk.h"
-#include "host/cpus.h"
 
 enum { COUNT_MOST = 100000, SAVE_PIECE = 65536 };
 
@@ -308,77 +307,6 @@ void info_registers(struct call *call)
         fprintf(call->out, "DR%d=%016" PRIx64 "%c", i, state.dr[i], i == 3 ? '\n' : ' ');
     fprintf(call->out, "DR6=%016" PRIx64 " DR7=%016" PRIx64 "\nEFER=%016" PRIx64 "\n", state.dr[6],
             state.dr[7], state.efer);
-}
-
-/* Where a vCPU's thread runs, and how it fares there. */
-static void thread_print(struct call *call, unsigned cpu)
-{
-    struct thread_use use;
-    char allowed[200];
-    if (!thread_use_read(machine_vcpu_thread(call->machine, cpu), &use))
-        return;
-    cpu_list_print(&use.allowed, allowed, sizeof(allowed));
-    fprintf(call->out, " host CPU %d, allowed %s, run %.3f s, stolen ", use.cpu, allowed, use.run);
-    if (use.waited < 0)
-        fputs("unknown", call->out);
-    else
-        fprintf(call->out, "%.3f s", use.waited);
-}
-
-static void cpu_print(struct call *call, bool current, bool verbose)
-{
-    struct cpu_state state;
-    call_state(call, &state);
-    fprintf(call->out, "%c CPU #%u: pc=0x%016" PRIx64 "%s thread_id=%ld", current ? '*' : ' ', call->cpu,
-            state.segment[SEG_CS].base + state.rip, state.halted ? " (halted)" : "",
-            machine_vcpu_thread(call->machine, call->cpu));
-    if (verbose)
-        thread_print(call, call->cpu);
-    fputc('\n', call->out);
-}
-
-static void cpus_print(struct call *call, bool verbose)
-{
-    unsigned current = call->cpu;
-    for (call->cpu = 0; call->cpu < machine_cpus(call->machine); call->cpu++)
-        cpu_print(call, call->cpu == current, verbose);
-    call->cpu = current;
-}
-
-void info_instructions(struct call *call)
-{
-    const struct engine_ops *engine = machine_engine(call->machine);
-
-    if (!engine->retired) {
-        call_error(call, "the %s engine does not count instructions", engine->name);
-        return;
-    }
-    machine_freeze(call->machine);
-    for (unsigned i = 0; i < machine_cpus(call->machine); i++)
-        fprintf(call->out, "CPU #%u: %" PRIu64 "\n", i, engine->retired(machine_vcpu(call->machine, i)));
-    machine_thaw(call->machine);
-}
-
-void info_cpus(struct call *call)
-{
-    char word[8] = "";
-    if (argument_left(call) && !argument_word(call, "flag", word, sizeof(word)))
-        return;
-    if (word[0] && strcmp(word, "-v"))
-        call_error(call, "there is no flag '%s', only -v", word);
-    else
-        cpus_print(call, word[0]);
-}
-
-void command_pin(struct call *call)
-{
-    char wanted[1024], text[400];
-    if (!argument_word(call, "plan", wanted, sizeof(wanted)))
-        return;
-    if (!machine_pin(call->machine, wanted, text, sizeof(text)))
-        call_error(call, "%s", text);
-    else if (text[0])
-        fprintf(call->out, "%s\n", text);
 }
 
 /* ---- maps */

@@ -75,7 +75,7 @@ static struct quoted quote(const char *text)
 static bool cpu_exists(struct qmp_call *call)
 {
     int64_t cpu = qmp_integer_or(call, "cpu-index", 0);
-    if (cpu >= 0 && cpu < machine_cpus(call->machine))
+    if (cpu >= 0 && cpu < machine_cpus(call->machine) && machine_has_cpu(call->machine, (unsigned)cpu))
         return true;
     qmp_fail(call, "GenericError", "Parameter 'cpu-index' expects a CPU number");
     return false;
@@ -248,19 +248,6 @@ static json_t *query_target(struct qmp_call *call)
     return json_pack("{s:s}", "arch", "x86_64");
 }
 
-static json_t *query_cpus_fast(struct qmp_call *call)
-{
-    json_t *list = json_array();
-    for (unsigned i = 0; i < machine_cpus(call->machine); i++) {
-        char path[64];
-        snprintf(path, sizeof(path), "/machine/unattached/device[%u]", i);
-        json_array_append_new(list, json_pack("{s:I,s:i,s:s,s:s}", "thread-id",
-                                              (json_int_t)machine_vcpu_thread(call->machine, i), "cpu-index",
-                                              (int)i, "qom-path", path, "target", "x86_64"));
-    }
-    return list;
-}
-
 static json_t *query_memory_size_summary(struct qmp_call *call)
 {
     return json_pack("{s:I}", "base-memory", (json_int_t)memory_ram_size(machine_memory(call->machine)));
@@ -280,13 +267,16 @@ static json_t *empty_object(struct qmp_call *call)
 
 const struct qmp_command qmp_commands[] = {
     {"cont", "", cont},
+    {"device_add", "*", qmp_device_add},
+    {"device_del", "id", qmp_device_del},
     {"human-monitor-command", "command-line cpu-index", human_monitor_command},
     {"inject-nmi", "", inject_nmi},
     {"memsave", "val size filename cpu-index", memsave},
     {"pmemsave", "val size filename", pmemsave},
     {"qmp_capabilities", "enable", qmp_capabilities},
     {"query-commands", "", query_commands},
-    {"query-cpus-fast", "", query_cpus_fast},
+    {"query-cpus-fast", "", qmp_query_cpus_fast},
+    {"query-hotpluggable-cpus", "", qmp_query_hotpluggable_cpus},
     {"query-iothreads", "", empty_list},
     {"query-kvm", "", query_kvm},
     {"query-memory-size-summary", "", query_memory_size_summary},

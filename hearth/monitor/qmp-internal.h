@@ -36,4 +36,10 @@ const char *qmp_text(struct qmp_call *call, const char *name);
 const char *qmp_text_or(struct qmp_call *call, const char *name, const char *fallback);
 int64_t qmp_integer_or(struct qmp_call *call, const char *name, int64_t fallback);
 
+/* qmp-cpus.c */
+json_t *qmp_query_cpus_fast(struct qmp_call *call);
+json_t *qmp_query_hotpluggable_cpus(struct qmp_call *call);
+json_t *qmp_device_add(struct qmp_call *call);
+json_t *qmp_device_del(struct qmp_call *call);
+
 #endif

@@ -73,7 +73,7 @@ static void happened(void *opaque, const struct machine_happening *happening)
     static const char *const names[] = {
         [MACHINE_EVENT_STOP] = "STOP",         [MACHINE_EVENT_RESUME] = "RESUME",
         [MACHINE_EVENT_RESET] = "RESET",       [MACHINE_EVENT_POWERDOWN] = "POWERDOWN",
-        [MACHINE_EVENT_SHUTDOWN] = "SHUTDOWN",
+        [MACHINE_EVENT_SHUTDOWN] = "SHUTDOWN", [MACHINE_EVENT_DEVICE_DELETED] = "DEVICE_DELETED",
     };
     struct qmp *qmp = opaque;
     struct timespec now;
@@ -86,6 +86,10 @@ static void happened(void *opaque, const struct machine_happening *happening)
     if (happening->why)
         json_object_set_new(event, "data",
                             json_pack("{s:b,s:s}", "guest", happening->guest, "reason", happening->why));
+    if (happening->path)
+        json_object_set_new(event, "data", json_pack("{s:s}", "path", happening->path));
+    if (happening->device)
+        json_object_set_new(json_object_get(event, "data"), "device", json_string(happening->device));
     send(qmp, event);
 }
 

@@ -294,6 +294,27 @@ static void hammer(void **state)
     reset_returns_to_power_on(state);
 }
 
+/* A general-purpose event raises the SCI while it is enabled, until a one is written to it. */
+static void general_purpose_events(void **state)
+{
+    struct board *board = *state;
+    enable(board);
+    bus_write(board->ports, PM + 4, 2, 1); /* SCI_EN */
+    piix4pm_raise_event(board->pm, 2);
+    assert_false(board->isa[9]);
+    assert_int_equal(bus_read(board->ports, 0xafe0, 2), 4);
+    bus_write(board->ports, 0xafe2, 2, 4);
+    assert_true(board->isa[9]);
+    bus_write(board->ports, 0xafe0, 1, 0xfb);
+    assert_true(board->isa[9]);
+    bus_write(board->ports, 0xafe0, 1, 4);
+    assert_false(board->isa[9]);
+    piix4pm_raise_event(board->pm, 9);
+    assert_int_equal(bus_read(board->ports, 0xafe1, 1), 2);
+    piix4pm_reset(board->pm);
+    assert_int_equal(bus_read(board->ports, 0xafe0, 4), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +325,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(power_button, setup, teardown),
         cmocka_unit_test_setup_teardown(soft_off, setup, teardown),
         cmocka_unit_test_setup_teardown(no_event_no_hot_plug, setup, teardown),
+        cmocka_unit_test_setup_teardown(general_purpose_events, setup, teardown),
         cmocka_unit_test_setup_teardown(reset_control, setup, teardown),
         cmocka_unit_test_setup_teardown(pirqs_are_routed, setup, teardown),
         cmocka_unit_test_setup_teardown(sci_shares_irq_9, setup, teardown),

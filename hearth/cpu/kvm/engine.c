@@ -159,6 +159,7 @@ const struct engine_ops engine_kvm = {
     .irqchip_set = chips_set,
     .irqchip_print = chips_print,
     .reset = vcpu_reset,
+    .unplug = vcpu_unplug,
     .get_state = vcpu_get_state,
     .set_state = vcpu_set_state,
     .registers = access_registers,

@@ -133,6 +133,7 @@ void time_stopped(struct engine *engine, bool stopped);
 void power_on_note(struct vcpu *vcpu);
 void vcpu_reset(struct vcpu *vcpu);
 bool access_registers(struct engine *engine, uint64_t gpr[GPR_COUNT], bool store);
+void vcpu_unplug(struct vcpu *vcpu);
 void vcpu_get_state(struct vcpu *vcpu, struct cpu_state *state);
 void vcpu_set_state(struct vcpu *vcpu, const struct cpu_state *state);
 

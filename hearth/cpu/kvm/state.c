@@ -155,6 +155,18 @@ void vcpu_reset(struct vcpu *vcpu)
     }
 }
 
+/* A local APIC that is switched off is sent nothing, not even INIT. */
+void vcpu_unplug(struct vcpu *vcpu)
+{
+    struct kvm_sregs sregs;
+
+    vcpu_reset(vcpu);
+    if (kvm_call(vcpu->descriptor, KVM_GET_SREGS, &sregs) < 0)
+        return;
+    sregs.apic_base &= ~(uint64_t)APIC_BASE_ENABLED;
+    put(vcpu, KVM_SET_SREGS, &sregs, "segments");
+}
+
 /* ---- cpu_state */
 
 static struct segment segment_from(const struct kvm_segment *from)

@@ -345,6 +345,17 @@ static bool soft_registers(struct engine *engine, uint64_t gpr[GPR_COUNT], bool 
     return true;
 }
 
+/* A local APIC that is switched off is sent nothing. */
+static void soft_unplug(struct vcpu *vcpu)
+{
+    enum { MSR_APIC_BASE = 0x1b, APIC_BASE_ENABLED = 1 << 11 };
+    uint64_t base;
+
+    soft_reset(vcpu);
+    lapic_msr_read(cpu_of(vcpu)->lapic, MSR_APIC_BASE, &base);
+    lapic_msr_write(cpu_of(vcpu)->lapic, MSR_APIC_BASE, base & ~(uint64_t)APIC_BASE_ENABLED);
+}
+
 static void soft_get_state(struct vcpu *vcpu, struct cpu_state *state)
 {
     const struct cpu *cpu = cpu_of(vcpu);
@@ -650,6 +661,7 @@ const struct engine_ops engine_soft = {
     .a20 = soft_a20,
     .ignore_float_error = soft_ignore_float_error,
     .reset = soft_reset,
+    .unplug = soft_unplug,
     .get_state = soft_get_state,
     .registers = soft_registers,
     .set_state = soft_set_state,
