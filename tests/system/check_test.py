@@ -3,11 +3,12 @@
 import gzip
 import json
 import os
+import shutil
 import struct
 import subprocess
 import tempfile
 
-from hearth import HEARTH, expect, main
+from hearth import HEARTH, Skip, expect, main
 
 CONFIG = "\n# CONFIG_KVM_COMPAT is not set\n" + "".join(
     f"CONFIG_{name}=y\n" for name in ("VIRTUALIZATION", "HAVE_KVM", "HAVE_KVM_IRQCHIP", "HAVE_KVM_IRQFD", "KVM_MMIO")) + \
@@ -164,14 +165,34 @@ def images_are_created():
         found = os.stat(path)
         expect(found.st_size == 8 << 30 and found.st_blocks < 100, "sparse")
         again = run("create", path, "1M")
-        expect(again.returncode == 1 and "exists" in again.stderr and os.stat(path).st_size == 8 << 30, again.stderr)
+        expect(again.returncode == 1 and "is there already" in again.stderr and os.stat(path).st_size == 8 << 30, again.stderr)
         full = os.path.join(folder, "full")
         expect(run("create", full, "3M", "--full").returncode == 0, "full")
         expect(os.stat(full).st_blocks >= 3 << 11, "it is all there")
-        for bad in (("0",), ("-1",), ("8X",), ("8G", "--format", "vdi"), ()):
+        for bad in (("0",), ("-1",), ("8X",), ("8G", "--format", "vdi"), ("8G", "--format"), ("9000000T",), (),
+                    ("8G", "--backing", full), ("8G", "--format", "qcow2", "--backing", full),
+                    ("8G", "--format", "qcow2", "--backing-format", "raw")):
             done = run("create", os.path.join(folder, "bad"), *bad)
             expect(done.returncode == 1 and not os.path.exists(os.path.join(folder, "bad")), bad)
         expect("No such file" in run("create", "/nonexistent/x", "1M").stderr, "no folder")
+
+
+def qcow2_images_are_created():
+    if not shutil.which("qemu-img"):
+        raise Skip("no qemu-img (qemu-utils)")
+    with tempfile.TemporaryDirectory() as folder:
+        path, full, over = (os.path.join(folder, name) for name in ("disk.qcow2", "full.qcow2", "over.qcow2"))
+        expect(run("create", path, "8G", "--format", "qcow2").returncode == 0, "create")
+        expect(run("create", full, "3M", "--full", "--format", "qcow2").returncode == 0, "full")
+        expect(os.stat(full).st_blocks >= 3 << 11 and os.stat(path).st_size < 1 << 20, "one of them is all there")
+        expect(run("create", over, "8G", "--format", "qcow2", "--backing", "disk.qcow2", "--backing-format", "qcow2").returncode == 0,
+               "backed")
+        for name in (path, full, over):
+            subprocess.run(["qemu-img", "check", "-q", name], check=True, timeout=60)
+        info = json.loads(subprocess.run(["qemu-img", "info", "--output=json", over], check=True, timeout=60,
+                                         stdout=subprocess.PIPE).stdout)
+        expect(info["virtual-size"] == 8 << 30 and info["backing-filename"] == "disk.qcow2"
+               and info["backing-filename-format"] == "qcow2", info)
 
 
 def the_host_is_prepared_with_care():
@@ -194,4 +215,5 @@ def the_host_is_prepared_with_care():
 
 
 main([an_intel_host_that_is_well, an_amd_host_with_nested_paging_off, the_module_is_not_loaded, locked_by_the_firmware,
-      no_feature_nested_and_wsl, no_permission, the_hosts_cpus, images_are_created, the_host_is_prepared_with_care])
+      no_feature_nested_and_wsl, no_permission, the_hosts_cpus, images_are_created, qcow2_images_are_created,
+      the_host_is_prepared_with_care])

@@ -11,7 +11,7 @@ ALL = {"core", "cpu", "devices", "firmware", "storage", "display", "monitor", "h
 ALLOWED = {
     "main.c": ALL,
     "options": {"core/log.h", "core/settings.h", "core/topology.h", "core/uuid.h"},
-    "commands": {"core", "cpu/engine.h", "storage/block.h"},
+    "commands": {"core", "cpu/engine.h", "storage/block.h", "storage/create.h"},
     "machine": ALL - {"monitor", "options", "commands"} | {"options/config.h"},
     "monitor": {"core", "host", "display", "machine/machine.h", "storage/block.h", "cpu/engine.h", "cpu/state.h",
                 "cpu/walk.h", "cpu/disassemble.h", "options/options.h", "options/config.h"},
