@@ -7,6 +7,7 @@ of which some test has to notice, and the panic screens in Bochs.
 """
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -78,6 +79,20 @@ def count(job, text, totals):
     return said
 
 
+def end_group(process):
+    """A job and all that it started; who does not go when told is killed."""
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        pass
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
 def run(job, totals):
     started = time.monotonic()
     environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", PYTHONDONTWRITEBYTECODE="1")
@@ -89,12 +104,7 @@ def run(job, totals):
             process.wait(job.limit)
         except subprocess.TimeoutExpired:
             late = True
-            os.killpg(process.pid, 15)
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, 9)
-                process.wait()
+            end_group(process)
         output.seek(0)
         text = output.read().decode(errors="replace")
     with totals.lock:

@@ -102,8 +102,8 @@ class Machine:
             command += ["-serial", "stdio"]
         self.command = command + list(arguments)
         self.error = open(os.path.join(self.folder, "stderr"), "w+b")
-        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.error,
-                                        start_new_session=True)
+        # In the test's process group: tests/run.py ends a late job with all that it started.
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.error)
         os.set_blocking(self.process.stdout.fileno(), False)
         self.output = ""
         self._monitor = None
