@@ -228,11 +228,24 @@ void fwcfg_add_number(struct fwcfg *fwcfg, uint16_t key, unsigned size, uint64_t
     fwcfg_add(fwcfg, key, &little, size);
 }
 
-static struct directory_entry *file_find_or_add(struct fwcfg *fwcfg, const char *name)
+static struct directory_entry *file_find(const struct fwcfg *fwcfg, const char *name)
 {
     for (unsigned i = 0; i < fwcfg->files_count; i++)
         if (!strncmp(fwcfg->files[i].name, name, FWCFG_FILE_NAME_SIZE - 1))
             return &fwcfg->files[i];
+    return NULL;
+}
+
+bool fwcfg_has_file(const struct fwcfg *fwcfg, const char *name)
+{
+    return file_find(fwcfg, name) != NULL;
+}
+
+static struct directory_entry *file_find_or_add(struct fwcfg *fwcfg, const char *name)
+{
+    struct directory_entry *found = file_find(fwcfg, name);
+    if (found)
+        return found;
     struct directory_entry *files = allocate((fwcfg->files_count + 1) * sizeof(*files));
     if (fwcfg->files_count)
         memcpy(files, fwcfg->files, fwcfg->files_count * sizeof(*files));

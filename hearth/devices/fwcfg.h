@@ -2,6 +2,7 @@
 #ifndef DEVICES_FWCFG_H
 #define DEVICES_FWCFG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,8 @@ void fwcfg_reset(struct fwcfg *fwcfg);
 /* What is added is copied; added again, it replaces. Before the guest runs. */
 void fwcfg_add(struct fwcfg *fwcfg, uint16_t key, const void *bytes, size_t size);
 void fwcfg_add_number(struct fwcfg *fwcfg, uint16_t key, unsigned size, uint64_t value); /* little-endian */
+/* Is there a file of this name? */
+bool fwcfg_has_file(const struct fwcfg *fwcfg, const char *name);
 void fwcfg_add_file(struct fwcfg *fwcfg, const char *name, const void *bytes, size_t size);
 
 #endif

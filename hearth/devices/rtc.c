@@ -384,7 +384,7 @@ void rtc_reset(struct rtc *rtc)
     rtc_update(rtc, now);
 }
 
-struct rtc *rtc_create(struct bus *ports, const struct irq_line *irq, struct clock *clock)
+struct rtc *rtc_create(struct bus *ports, const struct irq_line *irq, struct clock *clock, int64_t offset)
 {
     struct timespec host;
     struct rtc *rtc = allocate(sizeof(*rtc));
@@ -396,7 +396,7 @@ struct rtc *rtc_create(struct bus *ports, const struct irq_line *irq, struct clo
     rtc->cells[REGISTER_B] = B_24_HOURS;
     rtc->cells[REGISTER_D] = D_VRT;
     clock_gettime(CLOCK_REALTIME, &host);
-    rtc_set_time(rtc, host.tv_sec);
+    rtc_set_time(rtc, host.tv_sec + offset);
     rtc_set_phase(rtc, host.tv_nsec);
     bus_add(ports, &(struct bus_range){PORT, 2, "rtc", rtc, rtc_read, rtc_write, 1});
     return rtc;
@@ -406,6 +406,12 @@ void rtc_start_at(struct rtc *rtc, int64_t seconds)
 {
     rtc_set_time(rtc, seconds);
     rtc_set_phase(rtc, 0);
+}
+
+void rtc_pass(struct rtc *rtc, uint64_t nanoseconds)
+{
+    rtc->phase += (int64_t)nanoseconds;
+    rtc_fire(rtc);
 }
 
 void rtc_destroy(struct rtc *rtc)

@@ -1,8 +1,8 @@
 /*
- * RSDP, RSDT, FADT, FACS and MADT; the DSDT is dsdt.c's.
+ * RSDP, RSDT, FADT, FACS, MADT and HPET; the DSDT is dsdt.c's.
  *
- * Left out: what would lie above 4 GiB (the XSDT), HPET, NUMA.
- * Sources: ACPI 6.4, chapters 5.2.3 to 5.2.12; SeaBIOS, src/fw/romfile_loader for the loader's records.
+ * Left out: what would lie above 4 GiB (the XSDT), NUMA.
+ * Sources: ACPI 6.4, chapters 5.2.3 to 5.2.12; IA-PC HPET Specification 1.0a, 3.2.4; SeaBIOS, src/fw/romfile_loader for the loader's records.
  */
 #include "firmware/acpi.h"
 
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "devices/hpet.h"
 
 enum {
     HEADER_SIZE = 36,
@@ -50,7 +51,9 @@ enum {
     BOOT_LEGACY_DEVICES = 1 << 0,
     BOOT_8042 = 1 << 1,
     BOOT_NO_VGA = 1 << 2,
-    SPACE_PORTS = 1, /* of a generic address */
+    SPACE_MEMORY = 0, /* of a generic address */
+    SPACE_PORTS = 1,
+    HPET_LEAST_TICK = 100,
 
     MADT_PCAT_COMPAT = 1 << 0,
     MADT_LOCAL_APIC = 0,
@@ -63,6 +66,7 @@ enum {
 };
 #define LOCAL_APIC_ADDRESS 0xfee00000u
 #define IOAPIC_ADDRESS     0xfec00000u
+#define HPET_BLOCK_ID      0x80862201u /* the low half of GCAP_ID */
 
 /* ---- building */
 
@@ -216,6 +220,21 @@ static size_t madt_write(struct acpi *acpi, const struct cpus *cpus)
     return start;
 }
 
+static size_t hpet_write(struct acpi *acpi)
+{
+    struct aml *hpet = &acpi->tables;
+    size_t start = table_open(acpi, "HPET", 1);
+    aml_number(hpet, HPET_BLOCK_ID, 4);
+    aml_number(hpet, SPACE_MEMORY, 1);
+    aml_number(hpet, 0, 3);
+    aml_number(hpet, HPET_ADDRESS, 8);
+    aml_number(hpet, 0, 1); /* its number */
+    aml_number(hpet, HPET_LEAST_TICK, 2);
+    aml_number(hpet, 0, 1); /* nothing is said of its page */
+    table_close(acpi, start);
+    return start;
+}
+
 static void rsdt_write(struct acpi *acpi, const size_t *tables, unsigned count)
 {
     acpi->rsdt = (uint32_t)table_open(acpi, "RSDT", 1);
@@ -228,7 +247,7 @@ static void rsdt_write(struct acpi *acpi, const size_t *tables, unsigned count)
 
 void acpi_build(struct acpi *acpi, const struct acpi_description *machine)
 {
-    size_t listed[2];
+    size_t listed[3];
     unsigned count = 0;
 
     *acpi = (struct acpi){0};
@@ -239,6 +258,8 @@ void acpi_build(struct acpi *acpi, const struct acpi_description *machine)
     listed[count++] = fadt_write(acpi, machine, facs, dsdt);
     if (machine->apic)
         listed[count++] = madt_write(acpi, machine->cpus);
+    if (machine->hpet)
+        listed[count++] = hpet_write(acpi);
     rsdt_write(acpi, listed, count);
 }
 

@@ -31,6 +31,7 @@ struct acpi_description {
     bool apic;                 /* there are local APICs and an IOAPIC, its input 2 joined to IRQ 0 */
     bool screen;               /* there is a display adapter */
     bool serial[ACPI_SERIALS]; /* COM1, COM2 */
+    bool hpet;                 /* at HPET_ADDRESS */
     uint32_t pci_memory;       /* where the PCI bus's memory begins, at the end of the RAM below 4 GiB */
 };
 
@@ -46,7 +47,7 @@ struct acpi_checksum {
 enum { ACPI_POINTERS_MOST = 16, ACPI_TABLES_MOST = 8 };
 
 struct acpi {
-    struct aml tables; /* FACS, DSDT, FADT, MADT, RSDT */
+    struct aml tables; /* FACS, DSDT, FADT, MADT, HPET, RSDT */
     uint32_t rsdt;     /* its offset */
     struct acpi_pointer pointers[ACPI_POINTERS_MOST];
     unsigned pointers_count;

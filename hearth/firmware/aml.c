@@ -25,6 +25,7 @@ enum {
     RESOURCE_IRQ = 0x22,
     RESOURCE_DMA = 0x2a,
     RESOURCE_PORTS = 0x47,
+    RESOURCE_MEMORY = 0x86, /* fixed, 32 bits */
     RESOURCE_END = 0x79,
     RESOURCE_DWORD_WINDOW = 0x87,
     RESOURCE_WORD_WINDOW = 0x88,
@@ -212,6 +213,15 @@ void aml_resource_ports(struct aml *aml, uint16_t base, uint8_t count)
     aml_number(aml, base, 2);
     aml_number(aml, 1, 1); /* alignment */
     aml_number(aml, count, 1);
+}
+
+void aml_resource_memory(struct aml *aml, uint32_t base, uint32_t size)
+{
+    aml_number(aml, RESOURCE_MEMORY, 1);
+    aml_number(aml, 9, 2); /* bytes that follow */
+    aml_number(aml, 1, 1); /* writable */
+    aml_number(aml, base, 4);
+    aml_number(aml, size, 4);
 }
 
 void aml_resource_irq(struct aml *aml, unsigned irq)

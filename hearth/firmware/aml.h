@@ -72,6 +72,7 @@ void aml_name_eisa_id(struct aml *aml, const char *name, const char *id); /* "PN
 void aml_resources_open(struct aml *aml);
 void aml_resources_close(struct aml *aml);
 void aml_resource_ports(struct aml *aml, uint16_t base, uint8_t count);
+void aml_resource_memory(struct aml *aml, uint32_t base, uint32_t size); /* read and written */
 void aml_resource_irq(struct aml *aml, unsigned irq); /* of the ISA bus: edge, high, alone */
 void aml_resource_dma(struct aml *aml, unsigned channel);
 /* Interrupts for a PCI link: level, high, shared. */

@@ -48,6 +48,7 @@ struct firmware_description {
     uint8_t floppy_types[2];    /* CMOS 10h: 0 none, 4 1.44 MB, 5 2.88 MB, 2 1.2 MB ... */
     uint64_t disk_sizes[4];     /* bytes of the IDE disks, 0 where there is none or a CD-ROM drive */
     const struct firmware *vga; /* NULL without a display adapter */
+    bool hpet;                  /* at HPET_ADDRESS */
     bool apic;                  /* the engine has local APICs and an IOAPIC */
     bool serial[2];             /* COM1, COM2 */
 };

@@ -174,6 +174,7 @@ static void describe_tables(struct fwcfg *fwcfg, const struct firmware_descripti
     acpi_build(&acpi, &(struct acpi_description){
                           .cpus = machine->cpus,
                           .apic = machine->apic,
+                          .hpet = machine->hpet,
                           .screen = machine->vga != NULL,
                           .serial = {machine->serial[0], machine->serial[1]},
                           .pci_memory = (uint32_t)firmware_ram_below_4g(machine->ram_size),

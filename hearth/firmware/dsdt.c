@@ -6,6 +6,7 @@
  * (the PIIX3's PIRQRC registers) with the IOAPIC too, whose inputs 5, 10 and 11 hang on the same wires.
  * Sources: ACPI 6.4, chapters 6 and 20; Intel 82371SB datasheet (290550), PIRQRCx.
  */
+#include "devices/hpet.h"
 #include "firmware/acpi.h"
 #include "firmware/aml.h"
 
@@ -26,6 +27,8 @@ enum {
     STATUS_PRESENT = 0x0b,
     INTERRUPT_OFFSET = 5, /* of the first interrupt in its descriptor */
 
+    FW_CFG_PORTS = 0x510,
+    FW_CFG_PORTS_COUNT = 12,
     CONFIG_PORTS = 0xcf8,
     CONFIG_PORTS_COUNT = 8,
     VIDEO_FIRST = 0xa0000,
@@ -254,6 +257,32 @@ static void isa_bridge(struct aml *aml, const struct acpi_description *machine)
     aml_close(aml);
 }
 
+/* fw_cfg, as QEMU's own tables have it: Linux's qemu_fw_cfg looks for it. */
+static void firmware_configuration(struct aml *aml)
+{
+    aml_open_named(aml, AML_DEVICE, "FWCF");
+    name(aml, "_HID");
+    aml_string(aml, "QEMU0002");
+    aml_name_integer(aml, "_STA", STATUS_PRESENT);
+    name(aml, "_CRS");
+    aml_resources_open(aml);
+    aml_resource_ports(aml, FW_CFG_PORTS, FW_CFG_PORTS_COUNT);
+    aml_resources_close(aml);
+    aml_close(aml);
+}
+
+static void event_timer(struct aml *aml)
+{
+    aml_open_named(aml, AML_DEVICE, "HPET");
+    aml_name_eisa_id(aml, "_HID", "PNP0103");
+    aml_name_integer(aml, "_UID", 0);
+    name(aml, "_CRS");
+    aml_resources_open(aml);
+    aml_resource_memory(aml, HPET_ADDRESS, HPET_SIZE);
+    aml_resources_close(aml);
+    aml_close(aml);
+}
+
 void dsdt_write(struct aml *aml, const struct acpi_description *machine)
 {
     sleeping_states(aml);
@@ -265,7 +294,10 @@ void dsdt_write(struct aml *aml, const struct acpi_description *machine)
     windows(aml, machine->pci_memory);
     routing_table(aml);
     isa_bridge(aml, machine);
+    firmware_configuration(aml);
     aml_close(aml);
+    if (machine->hpet)
+        event_timer(aml);
     for (unsigned i = 0; i < PCI_PINS; i++)
         interrupt_link(aml, i);
     aml_close(aml);

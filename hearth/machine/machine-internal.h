@@ -42,7 +42,8 @@ struct machine {
 
     enum machine_status status;
     unsigned frozen;
-    bool running; /* vCPU threads may run guest code */
+    uint64_t stopped_at; /* by the host's clock, ns since 1970 */
+    bool running;        /* vCPU threads may run guest code */
     bool quitting;
     int exit_status;
     unsigned requests;

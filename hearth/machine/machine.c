@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -119,12 +120,25 @@ void machine_release(struct machine *machine)
 
 /* ---- run and pause */
 
+static uint64_t host_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * NANOSECONDS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+/* A host clock that was put back means that no time has passed. */
 static void time_stop(struct machine *machine, bool stop)
 {
-    if (stop)
+    if (stop) {
         clock_stop(machine->clock);
-    else
+        machine->stopped_at = host_now();
+    } else {
+        uint64_t now = host_now();
+        if (now > machine->stopped_at)
+            pc_time_passed(machine->pc, now - machine->stopped_at);
         clock_start(machine->clock);
+    }
     if (machine->ops->time_stopped)
         machine->ops->time_stopped(machine->engine, stop);
 }
@@ -406,6 +420,7 @@ struct machine *machine_create(const struct machine_config *config, const struct
     machine->ops = ops;
     machine->loop = loop;
     machine->cpus = config->cpus_most;
+    machine->stopped_at = host_now();
     cpus_set_up(&machine->cpu_set, &config->topology, config->cpus);
     pthread_cond_init(&machine->go, NULL);
     pthread_cond_init(&machine->stands, NULL);

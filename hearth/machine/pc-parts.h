@@ -19,6 +19,7 @@ enum irq {
     IRQ_IDE0 = 14,
     IRQ_IDE1 = 15,
     ISA_IRQS = 16,
+    GSI_FREE_FIRST = 16,
     IOAPIC_PIN_TIMER = 2, /* the others have the pin of their number */
 };
 
@@ -52,6 +53,7 @@ struct pc {
     struct ferr *ferr; /* where the engine's CPUs have the pins */
     struct irq_line float_error;
     struct rtc *rtc;
+    struct hpet *hpet; /* NULL: hpet=off */
     struct dma *dma;
     struct ps2 *ps2;
     struct vmmouse *vmmouse; /* NULL: vmport=off */

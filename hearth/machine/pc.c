@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/callback.h"
 #include "core/irq.h"
@@ -19,6 +20,7 @@
 #include "devices/fdc.h"
 #include "devices/ferr.h"
 #include "devices/fwcfg.h"
+#include "devices/hpet.h"
 #include "devices/i440fx.h"
 #include "devices/ide.h"
 #include "devices/ioapic.h"
@@ -41,6 +43,7 @@
 #include "machine/attach.h"
 #include "machine/boot-order.h"
 #include "machine/drives.h"
+#include "machine/firmware-items.h"
 #include "machine/network.h"
 #include "machine/pc-parts.h"
 #include "machine/ram.h"
@@ -247,6 +250,7 @@ static void kernel_open(struct pc *pc)
         .tables = {.cpus = pc->cpus,
                    .apic = has_apics(pc),
                    .screen = pc->vga != NULL,
+                   .hpet = pc->hpet != NULL,
                    .serial = {pc->uart[0] != NULL, pc->uart[1] != NULL},
                    .pci_memory = (uint32_t)firmware_ram_below_4g(config->ram_size)},
         .smbios = pc_smbios(pc),
@@ -340,6 +344,36 @@ static void vmmouse_wire(struct pc *pc)
     inputs_add(&pc->inputs, &sink);
 }
 
+/* Without a date it starts at the host's time; with deterministic=on whatever the host's says. */
+static void rtc_wire(struct pc *pc)
+{
+    const struct clock_choice *choice = &pc->config->rtc;
+    time_t now = time(NULL);
+    struct tm local = {0};
+    if (choice->base == CLOCK_BASE_LOCAL)
+        localtime_r(&now, &local);
+    pc->rtc = rtc_create(pc->ports, &pc->isa[IRQ_CLOCK], pc->clock, local.tm_gmtoff);
+    if (choice->base == CLOCK_BASE_DATE)
+        rtc_start_at(pc->rtc, choice->date);
+    else if (pc->config->deterministic)
+        rtc_start_at(pc->rtc, YEAR_2000);
+}
+
+/* A timer may have the IOAPIC's inputs that no bus of the board uses. */
+static void hpet_wire(struct pc *pc)
+{
+    struct irq_line lines[HPET_LINES] = {0};
+    for (int gsi = GSI_FREE_FIRST; gsi < IOAPIC_PINS; gsi++)
+        lines[gsi] = pc_gsi(pc, gsi);
+    pc->hpet = hpet_create(pc->mmio, pc->clock, lines);
+}
+
+void pc_time_passed(struct pc *pc, uint64_t nanoseconds)
+{
+    if (!pc->config->rtc.pauses && !pc->config->deterministic)
+        rtc_pass(pc->rtc, nanoseconds);
+}
+
 void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
              const struct machine_ports *host, const struct pc_events *events)
 {
@@ -365,9 +399,9 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
     }
     struct irq_line a20 = {a20_set, pc, 0};
     pc->port92 = port92_create(pc->ports, &a20, reset.call, reset.opaque);
-    pc->rtc = rtc_create(pc->ports, &pc->isa[IRQ_CLOCK], pc->clock); /* 70h */
-    if (pc->config->deterministic)
-        rtc_start_at(pc->rtc, YEAR_2000);        /* whatever the host's says */
+    rtc_wire(pc); /* 70h */
+    if (!config->no_hpet)
+        hpet_wire(pc);                           /* fed00000h */
     pc->dma = dma_create(pc->ports, pc->memory); /* 00h, c0h, 80h */
     struct ps2_wiring ps2 = {pc->isa[IRQ_KEYBOARD], pc->isa[IRQ_MOUSE], a20, pc->clock, reset.call,
                              reset.opaque};
@@ -396,6 +430,7 @@ void pc_wire(struct pc *pc, const struct engine_ops *ops, struct engine *engine,
         vga_wire(pc); /* 02.0: 3b0h, 1ceh, a0000h */
 
     pc->fwcfg = fwcfg_create(pc->ports, pc->memory); /* 510h */
+    firmware_items_add(config->fw_cfg, pc->fwcfg);
     if (config->debugcon && strcmp(config->debugcon, "none"))
         pc->debugcon = debug_console_create(pc->ports, config->debugcon_port, host->debugcon);
     pc->network = network_open(config, &(struct net_host){pc->loop, pc->clock});
@@ -435,6 +470,7 @@ static void describe(struct pc *pc)
         .floppy_types = {floppies >> 4, floppies & 0xf},
         .vga = pc->vga && pc->vga_rom.image ? &pc->vga_rom : NULL,
         .apic = has_apics(pc),
+        .hpet = pc->hpet != NULL,
         .serial = {pc->uart[0] != NULL, pc->uart[1] != NULL},
     };
     for (unsigned i = 0; i < IDE_DRIVES; i++)
@@ -467,6 +503,8 @@ void pc_reset(struct pc *pc)
     if (pc->ferr)
         ferr_reset(pc->ferr);
     rtc_reset(pc->rtc);
+    if (pc->hpet)
+        hpet_reset(pc->hpet);
     dma_reset(pc->dma);
     ps2_reset(pc->ps2);
     if (pc->vmmouse)
@@ -527,6 +565,7 @@ void pc_destroy(struct pc *pc)
     vmmouse_destroy(pc->vmmouse);
     ps2_destroy(pc->ps2);
     dma_destroy(pc->dma);
+    hpet_destroy(pc->hpet);
     rtc_destroy(pc->rtc);
     port92_destroy(pc->port92);
     ferr_destroy(pc->ferr);

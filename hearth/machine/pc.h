@@ -42,6 +42,8 @@ bool pc_can_plug_cpus(const struct pc *pc);
 void pc_cpu_came(struct pc *pc, unsigned cpu);
 void pc_cpu_go(struct pc *pc, unsigned cpu);
 void pc_cpu_gone(struct pc *pc, unsigned cpu);
+/* While the machine was paused. */
+void pc_time_passed(struct pc *pc, uint64_t nanoseconds);
 void pc_press_power_button(struct pc *pc);
 const struct display_source *pc_display(struct pc *pc);
 const struct input_sink *pc_input(struct pc *pc);

@@ -20,6 +20,14 @@ enum { RAM_DEFAULT_MIB = 128 };
 
 struct settings; /* core/settings.h */
 
+/* -rtc: what the clock shows at the start, and whether it goes on while the machine is paused. */
+enum clock_base { CLOCK_BASE_UTC, CLOCK_BASE_LOCAL, CLOCK_BASE_DATE };
+struct clock_choice {
+    enum clock_base base;
+    int64_t date; /* seconds since 1970 */
+    bool pauses;
+};
+
 struct machine_config {
     const char *program; /* argv[0]'s last part, for messages */
     const char *name;    /* -name; NULL without */
@@ -34,7 +42,9 @@ struct machine_config {
     unsigned cpus, cpus_most; /* at the start; with those that may be plugged in */
     struct topology topology; /* of cpus_most */
     struct settings *cpu;     /* -cpu: cpu/models.h reads it */
-    const char *vcpu_pin;     /* -vcpu-pin: host/pin.h reads it; NULL: the scheduler decides */
+    struct clock_choice rtc;
+    struct settings *fw_cfg; /* -fw_cfg: machine/firmware-items.h reads it */
+    const char *vcpu_pin;    /* -vcpu-pin: host/pin.h reads it; NULL: the scheduler decides */
     enum accelerator accelerator;
     bool deterministic; /* -accel soft,deterministic=on */
     bool no_irqchip;    /* -accel kvm,kernel-irqchip=off */
@@ -50,6 +60,7 @@ struct machine_config {
     const char *bios;                     /* -bios; NULL: bios-256k.bin */
 
     bool no_vmport; /* -machine vmport=off */
+    bool no_hpet;   /* -machine hpet=off, -no-hpet */
     enum display_kind display;
     struct settings *vnc; /* -vnc; NULL without */
     bool nographic;

@@ -75,12 +75,19 @@ const struct option options[] = {
     {"enable-kvm", NULL, parse_enable_kvm, "same as -accel kvm"},
     {"machine", "pc[,accel=]", parse_machine, "the machine; there is pc, a 440FX with PIIX3"},
     {"M", "pc", parse_machine, NULL},
+    {"no-hpet", NULL, parse_no_hpet, "no high precision event timer, as -machine hpet=off"},
     {"name", "NAME", parse_name, "what to call this guest"},
     {"uuid", "UUID", parse_uuid, "its number, as SMBIOS tells it"},
     {"smbios", "type=N[,key=value...]", parse_smbios,
      "what SMBIOS says: vendor, version, date of type 0; manufacturer, product,\nversion, serial, sku, "
      "family of "
      "type 1; likewise 2, 3, 4, 11, 17"},
+    {"rtc", "base=utc|localtime|DATE[,...]", parse_rtc,
+     "what the clock shows at the start, DATE as 2006-06-17T16:01:21 or\n2006-06-17; ,clock=vm: it stands "
+     "while the machine is "
+     "paused"},
+    {"fw_cfg", "[name=]NAME,file=FILE|string=TEXT", parse_fw_cfg,
+     "an item for the firmware configuration device; NAME begins with opt/"},
     {"nodefaults", NULL, parse_nodefaults, "add no devices that were not asked for: no network card"},
     {NULL, "Disks and booting", NULL, NULL},
     {"fda", "FILE", parse_fd, "floppy image in drive A; -fdb for B"},
@@ -245,5 +252,6 @@ void options_free(struct machine_config *config)
     settings_free_all(config->nics);
     settings_free_all(config->nets);
     settings_free_all(config->smbios);
+    settings_free_all(config->fw_cfg);
     settings_free_all(config->values);
 }

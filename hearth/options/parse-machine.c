@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/log.h"
 #include "core/uuid.h"
@@ -117,11 +118,17 @@ void parse_machine(const struct context *context)
         refuse(context, "unsupported machine type; hearth has pc");
     context->config->memory_backend =
         settings_text(settings, "memory-backend", context->config->memory_backend);
+    context->config->no_hpet = !settings_switch(settings, "hpet", !context->config->no_hpet);
     const char *vmport = settings_text(settings, "vmport", "auto");
     context->config->no_vmport = !strcmp(vmport, "off");
     if (strcmp(vmport, "auto") && strcmp(vmport, "on") && strcmp(vmport, "off"))
         refuse(context, "vmport is on, off or auto");
     accelerator_properties(context, settings);
+}
+
+void parse_no_hpet(const struct context *context)
+{
+    context->config->no_hpet = true;
 }
 
 void parse_mem_path(const struct context *context)
@@ -158,6 +165,46 @@ void parse_uuid(const struct context *context)
 void parse_smbios(const struct context *context)
 {
     settings_append(&context->config->smbios, settings_parse(context->option, context->value, NULL));
+}
+
+static bool date_parse(const char *text, int64_t *seconds)
+{
+    struct tm date = {0};
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &date);
+    if (!end) {
+        date = (struct tm){0};
+        end = strptime(text, "%Y-%m-%d", &date);
+    }
+    if (!end || *end)
+        return false;
+    *seconds = timegm(&date);
+    return true;
+}
+
+/* driftfix= is accepted: no tick is lost here that would have to be made up for. */
+void parse_rtc(const struct context *context)
+{
+    struct clock_choice *rtc = &context->config->rtc;
+    struct settings *settings = value_parse(context, NULL);
+    const char *base = settings_text(settings, "base", "utc"),
+               *clock = settings_text(settings, "clock", "host"),
+               *fix = settings_text(settings, "driftfix", "none");
+    value_done(settings);
+    rtc->base = !strcmp(base, "utc")         ? CLOCK_BASE_UTC
+                : !strcmp(base, "localtime") ? CLOCK_BASE_LOCAL
+                                             : CLOCK_BASE_DATE;
+    if (rtc->base == CLOCK_BASE_DATE && !date_parse(base, &rtc->date))
+        refuse(context, "invalid datetime format; valid formats: '2006-06-17T16:01:21' or '2006-06-17'");
+    rtc->pauses = !strcmp(clock, "vm");
+    if (!rtc->pauses && strcmp(clock, "host") && strcmp(clock, "rt"))
+        refuse(context, "invalid option value '%s'; clock is host, rt or vm", clock);
+    if (strcmp(fix, "none") && strcmp(fix, "slew"))
+        refuse(context, "invalid option value '%s'; driftfix is none or slew", fix);
+}
+
+void parse_fw_cfg(const struct context *context)
+{
+    settings_append(&context->config->fw_cfg, settings_parse(context->option, context->value, "name"));
 }
 
 void parse_nodefaults(const struct context *context)

@@ -17,7 +17,7 @@ ALLOWED = {
                 "cpu/walk.h", "cpu/disassemble.h", "options/options.h", "options/config.h"},
     "display": {"core", "host"},
     "devices": {"core", "storage/block.h", "display/surface.h", "net/net.h"},
-    "firmware": {"core", "devices/fwcfg.h", "devices/cpu-hotplug.h", "cpu/state.h"},
+    "firmware": {"core", "devices/fwcfg.h", "devices/cpu-hotplug.h", "devices/hpet.h", "cpu/state.h"},
     "cpu": {"core"},
     "cpu/kvm": {"core", "cpu"},
     "cpu/soft": {"core", "cpu"},

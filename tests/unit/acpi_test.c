@@ -11,7 +11,7 @@
 enum { ADDRESS = 0xf0100 };
 
 static struct cpus cpus;
-static const struct acpi_description typical = {&cpus, true, true, {true, false}, 0x8000000};
+static const struct acpi_description typical = {&cpus, true, true, {true, false}, true, 0x8000000};
 
 static void cpus_of(unsigned cores)
 {
@@ -179,6 +179,25 @@ static void without_apics_there_is_no_madt(void **state)
     acpi_free(&placed.acpi);
 }
 
+static void the_event_timer(void **state)
+{
+    struct acpi_description machine = typical;
+    struct placed placed;
+    (void)state;
+    place(&placed, &machine);
+    const uint8_t *hpet = table(&placed, "HPET");
+    assert_int_equal(read32(hpet + 4), 56);
+    assert_int_equal(read32(hpet + 36), 0x80862201);
+    assert_int_equal(hpet[40], 0); /* memory */
+    assert_int_equal(read32(hpet + 44), 0xfed00000);
+    assert_int_equal(read32(hpet + 48), 0);
+    acpi_free(&placed.acpi);
+    machine.hpet = false;
+    place(&placed, &machine);
+    assert_null(table(&placed, "HPET"));
+    acpi_free(&placed.acpi);
+}
+
 /* ---- AML */
 
 static void package_lengths(void **state)
@@ -237,7 +256,7 @@ static void names_and_integers(void **state)
 static void iasl_agrees(void **state)
 {
     char folder[] = "/tmp/acpi_test.XXXXXX", command[512];
-    static const char *const signatures[] = {"FACP", "APIC", NULL};
+    static const char *const signatures[] = {"FACP", "APIC", "HPET", NULL};
     (void)state;
     if (system("command -v iasl >/dev/null")) {
         print_message("no iasl (package acpica-tools): the AML is not judged\n");
@@ -245,7 +264,7 @@ static void iasl_agrees(void **state)
     }
     assert_non_null(mkdtemp(folder));
     for (unsigned cores = 1; cores < 256; cores += 254)
-        for (unsigned i = 0; i < 3; i++) {
+        for (unsigned i = 0; i < 4; i++) {
             struct acpi_description machine = typical;
             struct placed placed;
             cpus_of(cores);
@@ -275,6 +294,7 @@ int main(void)
         cmocka_unit_test(interrupt_controllers),
         cmocka_unit_test(apic_identifiers_follow_the_topology),
         cmocka_unit_test(without_apics_there_is_no_madt),
+        cmocka_unit_test(the_event_timer),
         cmocka_unit_test(package_lengths),
         cmocka_unit_test(names_and_integers),
         cmocka_unit_test(iasl_agrees),

@@ -26,7 +26,7 @@ static int setup(void **state)
 {
     (void)state;
     bench_open(&bench);
-    rtc = rtc_create(bench.ports, &bench.line, bench.clock);
+    rtc = rtc_create(bench.ports, &bench.line, bench.clock, 0);
     rtc_set_time(rtc, 951782399); /* Monday, 28 February 2000, 23:59:59 UTC */
     return 0;
 }
@@ -57,7 +57,7 @@ static void it_starts_at_the_hosts_time(void **state)
     (void)state;
     struct bus *ports = bus_create("port", 0x10000);
     time_t before = time(NULL);
-    struct rtc *fresh = rtc_create(ports, &bench.line, bench.clock);
+    struct rtc *fresh = rtc_create(ports, &bench.line, bench.clock, 0);
     time_t after = time(NULL);
     struct tm read = {0};
     static const uint8_t index[] = {0x00, 0x02, 0x04, 0x07, 0x08, 0x09, 0x32};
@@ -72,6 +72,20 @@ static void it_starts_at_the_hosts_time(void **state)
     assert_in_range(timegm(&read), before, after);
     rtc_destroy(fresh);
     bus_destroy(ports);
+}
+
+/* What the clock does not count is told to it. */
+static void a_pause_is_made_up_for(void **state)
+{
+    (void)state;
+    set_cell(0x0b, HOURS_24 | UIE);
+    rtc_pass(rtc, 3 * SECONDS + 500 * MILLISECONDS);
+    expect(0x20, 0x00, 0x02, 0x29, 3, 0x00, 0x00, 0x02);
+    assert_int_equal(bench.probe.rises, 1); /* not three */
+    assert_int_equal(cell(0x0c) & 0x90, 0x90);
+    bench_pass(&bench, 500 * MILLISECONDS);
+    assert_int_equal(cell(0x00), 0x03);
+    assert_int_equal(bench.probe.rises, 2);
 }
 
 static void the_calendar_goes_on(void **state)
@@ -302,6 +316,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(it_starts_at_the_hosts_time),
+        TEST(a_pause_is_made_up_for),
         TEST(the_calendar_goes_on),
         TEST(the_century_turns),
         TEST(binary_and_twelve_hours),
