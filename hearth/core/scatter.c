@@ -137,6 +137,22 @@ uint64_t scatter_size(const struct scatter *scatter)
     return scatter->size;
 }
 
+void scatter_cut(struct scatter *scatter, uint64_t size)
+{
+    for (uint64_t all = scatter->size; all > size;) {
+        struct iovec *last = &scatter->pieces[scatter->count - 1];
+        uint64_t off = all - size < last->iov_len ? all - size : last->iov_len;
+        all -= off;
+        last->iov_len -= off;
+        if (last->iov_len)
+            continue;
+        scatter->count--;
+        if (scatter->origins[scatter->count].bounced)
+            free(last->iov_base);
+    }
+    scatter->size = scatter->size < size ? scatter->size : size;
+}
+
 void scatter_end(struct scatter *scatter, uint64_t moved)
 {
     for (unsigned i = 0; i < scatter->count; i++) {

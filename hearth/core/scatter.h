@@ -27,6 +27,8 @@ bool scatter_add(struct scatter *scatter, uint64_t address, uint64_t size);
 /* The list as it stands; valid until the next scatter_add(). */
 const struct iovec *scatter_pieces(const struct scatter *scatter, unsigned *count);
 uint64_t scatter_size(const struct scatter *scatter);
+/* Leaves the first `size` bytes of what the list has; of guests' data, not for `to_memory`. */
+void scatter_cut(struct scatter *scatter, uint64_t size);
 /* The I/O is over. The first `moved` bytes have come: what was bounced goes to memory, and the engine is told of them. */
 void scatter_end(struct scatter *scatter, uint64_t moved);
 

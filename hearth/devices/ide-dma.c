@@ -119,8 +119,11 @@ uint64_t ide_dma_gather(struct ide_drive *drive, uint64_t wanted)
     scatter_begin(drive->scatter, !drive->to_device);
     enum next next = gather(drive->channel, drive->scatter, wanted);
     uint64_t size = scatter_size(drive->scatter);
-    bool cut_off = drive->to_device && size % SECTOR_SIZE;
-    if (size && !cut_off && next != NEXT_NO_MEMORY)
+    if (drive->to_device && size % SECTOR_SIZE) { /* the drive waits for the rest of that sector */
+        size -= size % SECTOR_SIZE;
+        scatter_cut(drive->scatter, size);
+    }
+    if (size && next != NEXT_NO_MEMORY)
         return size;
     scatter_end(drive->scatter, 0);
     stop_without_region(drive->channel, drive, next);

@@ -153,8 +153,8 @@ void ide_identify_word(uint8_t *identify, unsigned word, uint16_t value);
 /* ide-dma.c: moves what it can between the drive that wants DMA and memory. */
 void ide_dma_run(struct ide_channel *channel);
 /* Fills drive->scatter with the next memory of the table, whole sectors unless it ends within one: at most `wanted` bytes.
- * 0 if there is none; then the master has stopped, or the command has failed. A table for a write that ends within a
- * sector counts as having none. */
+ * 0 if there is none; then the master has stopped, or the command has failed. Of a table for a write that ends within a
+ * sector the whole ones before it count. */
 uint64_t ide_dma_gather(struct ide_drive *drive, uint64_t wanted);
 void ide_dma_reset(struct ide_channel *channel);
 uint64_t ide_dma_read(void *ide, uint64_t offset, unsigned size);

@@ -410,6 +410,21 @@ static void dma_reads_and_writes(void **state)
     assert_int_equal(in8(board, BM + 2), 0x60);
 }
 
+static void a_write_whose_table_ends_within_a_sector(void **state)
+{
+    struct machine *machine = *state;
+    struct board *board = machine->board;
+    uint8_t *bytes = memory_ram(board->memory) + 0x10000;
+    memset(bytes, 0x77, 2000);
+    bus_master_on(board);
+    bus_master_table(board, 0, (struct prd[]){{0x10000, 700}, {0x102bc, 0x80000000 | 900}}, 2);
+    command_28(board, 0xca, 10, 4);
+    out8(board, BM, 1);
+    assert_int_equal(in8(board, BASE + 7) & ST_DRQ, ST_DRQ); /* it waits for the rest */
+    assert_memory_equal(machine->disk->bytes + 10 * 512, bytes, 3 * 512);
+    assert_int_equal(machine->disk->bytes[13 * 512], 13);
+}
+
 static void dma_with_bad_tables(void **state)
 {
     struct machine *machine = *state;
@@ -673,6 +688,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(soft_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(features, setup, teardown),
         cmocka_unit_test_setup_teardown(dma_reads_and_writes, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_write_whose_table_ends_within_a_sector, setup, teardown),
         cmocka_unit_test_setup_teardown(dma_with_bad_tables, setup, teardown),
         cmocka_unit_test_setup_teardown(reset_cancels_dma, setup, teardown),
         cmocka_unit_test_setup_teardown(a_waiting_drive_is_busy, setup, teardown),

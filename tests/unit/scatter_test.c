@@ -113,10 +113,29 @@ static void only_memory_is_taken(void **state)
     assert_int_equal(told_size, 0);
 }
 
+static void a_list_is_cut(void **state)
+{
+    unsigned count;
+    (void)state;
+    scatter_begin(scatter, false);
+    assert_true(scatter_add(scatter, 0x1000, 0x200));
+    assert_true(scatter_add(scatter, 0x4000, 0x200));
+    assert_true(scatter_add(scatter, ROM, 0x10)); /* bounced */
+    scatter_cut(scatter, 0x1000);
+    assert_int_equal(scatter_size(scatter), 0x410);
+    scatter_cut(scatter, 0x300);
+    const struct iovec *pieces = scatter_pieces(scatter, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(pieces[1].iov_len, 0x100);
+    assert_int_equal(scatter_size(scatter), 0x300);
+    scatter_end(scatter, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(neighbours_become_one_piece, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_list_is_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_no_ram_is_bounced, setup, teardown),
         cmocka_unit_test_setup_teardown(only_memory_is_taken, setup, teardown),
     };
