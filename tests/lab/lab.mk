@@ -19,3 +19,8 @@ unit: $(LAB)/remote
 $(LAB)/remote: tests/lab/remote.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -std=gnu11 $(WARN) -static -o $@ $<
+
+unit: $(LAB)/writer
+$(LAB)/writer: tests/lab/writer.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -std=gnu11 $(WARN) -static -o $@ $<

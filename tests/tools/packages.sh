@@ -112,5 +112,6 @@ packages_for_tests() {
     packages_need "command -v xtigervncviewer" tigervnc-viewer tigervnc tigervnc -
     packages_need "command -v Xvfb"         xvfb xorg-x11-server-Xvfb xorg-server-xvfb xvfb
     packages_need "command -v xdotool"      xdotool xdotool xdotool xdotool
+    packages_need "test -e /sbin/mke2fs || command -v mke2fs" e2fsprogs e2fsprogs e2fsprogs e2fsprogs
     packages_need "test -e /bin/busybox || test -e /usr/bin/busybox" busybox-static busybox busybox busybox-static
 }
