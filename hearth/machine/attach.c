@@ -75,7 +75,7 @@ static const struct driver *const drivers[] = {
     &debug_exit_driver,     &testdev_driver,        &ide_hd_driver,        &ide_cd_driver,
     &floppy_driver,         &e1000_driver,          &virtio_net_driver,    &virtio_blk_driver,
     &virtio_rng_driver,     &virtio_balloon_driver, &virtio_serial_driver, &virtconsole_driver,
-    &virtserialport_driver,
+    &virtserialport_driver, &i6300esb_driver,
 };
 enum { DRIVERS = sizeof(drivers) / sizeof(drivers[0]) };
 

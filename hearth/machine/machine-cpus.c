@@ -401,6 +401,13 @@ bool machine_device_del(struct machine *machine, const char *id, char *error, si
     return false;
 }
 
+void machine_cpus_nmi(struct machine *machine)
+{
+    for (unsigned i = 0; i < machine->cpus; i++)
+        if (machine->threads[i].id && machine->ops->nmi)
+            machine->ops->nmi(machine->threads[i].vcpu);
+}
+
 void machine_cpu_eject(void *opaque, unsigned cpu)
 {
     struct machine *machine = opaque;

@@ -15,6 +15,8 @@ enum request {
     REQUEST_BY_GUEST = 1 << 4, /* the reset */
     REQUEST_DEBUG = 1 << 5,
     REQUEST_EJECT = 1 << 6, /* a CPU, of those with `ejected` */
+    REQUEST_PAUSE = 1 << 7,
+    REQUEST_NMI = 1 << 8, /* for every CPU */
 };
 
 struct cpu_thread {
@@ -75,6 +77,8 @@ void machine_cpus_start(struct machine *machine);
 void machine_cpus_end(struct machine *machine);
 /* RESET for all, those that are not there too. */
 void machine_cpus_reset(struct machine *machine);
+/* A non-maskable interrupt for every CPU that is there; they stand. */
+void machine_cpus_nmi(struct machine *machine);
 /* A guest has let go of this CPU; then, when all stand. */
 void machine_cpu_eject(void *machine, unsigned cpu);
 void machine_cpus_remove(struct machine *machine);

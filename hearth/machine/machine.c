@@ -49,12 +49,14 @@ static void tell_all(struct machine *machine, const struct machine_happening *ha
 
 void machine_tell(struct machine *machine, enum machine_event event, const char *why)
 {
-    tell_all(machine, &(struct machine_happening){event, why && !strncmp(why, "guest", 5), why, NULL, NULL});
+    bool guest = why && !strncmp(why, "guest", 5);
+    tell_all(machine, &(struct machine_happening){.event = event, .guest = guest, .why = why});
 }
 
 void machine_tell_deleted(struct machine *machine, const char *device, const char *path)
 {
-    tell_all(machine, &(struct machine_happening){MACHINE_EVENT_DEVICE_DELETED, false, NULL, device, path});
+    tell_all(machine, &(struct machine_happening){
+                          .event = MACHINE_EVENT_DEVICE_DELETED, .device = device, .path = path});
 }
 
 /* ---- vCPU threads */
@@ -306,6 +308,8 @@ static void handle_requests(void *opaque, int descriptor, short revents)
         return;
     if (requests & REQUEST_EJECT)
         machine_cpus_remove(machine);
+    if (requests & REQUEST_NMI)
+        machine_cpus_nmi(machine);
     if (requests & REQUEST_ENGINE_FAILED)
         handle_engine_failed(machine);
     else if (requests & REQUEST_POWER_OFF)
@@ -316,6 +320,8 @@ static void handle_requests(void *opaque, int descriptor, short revents)
         handle_triple_fault(machine);
     else if (requests & REQUEST_DEBUG)
         stop_and_tell(machine, MACHINE_DEBUG);
+    else if (requests & REQUEST_PAUSE)
+        stop_and_tell(machine, MACHINE_PAUSED);
     machine_release(machine);
 }
 
@@ -353,6 +359,26 @@ static void power_off_asked(void *opaque)
 static void debug_exit_asked(void *opaque, int status)
 {
     machine_quit(opaque, status, "guest-shutdown");
+}
+
+static void watchdog_expired(void *opaque)
+{
+    static const char *const words[] = {
+        [WATCHDOG_RESET] = "reset",   [WATCHDOG_SHUTDOWN] = "shutdown", [WATCHDOG_POWER_OFF] = "poweroff",
+        [WATCHDOG_PAUSE] = "pause",   [WATCHDOG_DEBUG] = "debug",       [WATCHDOG_NONE] = "none",
+        [WATCHDOG_NMI] = "inject-nmi"};
+    struct machine *machine = opaque;
+    enum watchdog_action action = machine->config->watchdog;
+    tell_all(machine, &(struct machine_happening){.event = MACHINE_EVENT_WATCHDOG, .action = words[action]});
+    switch (action) {
+    case WATCHDOG_RESET: machine_request(machine, REQUEST_RESET | REQUEST_BY_GUEST); break;
+    case WATCHDOG_SHUTDOWN: machine_powerdown(machine); break;
+    case WATCHDOG_POWER_OFF: machine_request(machine, REQUEST_POWER_OFF); break;
+    case WATCHDOG_PAUSE: machine_request(machine, REQUEST_PAUSE); break;
+    case WATCHDOG_DEBUG: warn("watchdog: timer fired"); break;
+    case WATCHDOG_NMI: machine_request(machine, REQUEST_NMI); break;
+    case WATCHDOG_NONE: break;
+    }
 }
 
 /* ---- creation */
@@ -414,7 +440,8 @@ struct machine *machine_create(const struct machine_config *config, const struct
                                const struct machine_ports *ports, struct loop *loop)
 {
     struct machine *machine = allocate(sizeof(*machine));
-    struct pc_events events = {machine, reset_asked, power_off_asked, debug_exit_asked, machine_cpu_eject};
+    struct pc_events events = {machine,          reset_asked,       power_off_asked,
+                               debug_exit_asked, machine_cpu_eject, watchdog_expired};
 
     machine->config = config;
     machine->ops = ops;

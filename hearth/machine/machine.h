@@ -85,12 +85,14 @@ enum machine_event {
     MACHINE_EVENT_POWERDOWN, /* the power button is pressed */
     MACHINE_EVENT_SHUTDOWN,  /* the guest or the user has ended it */
     MACHINE_EVENT_DEVICE_DELETED,
+    MACHINE_EVENT_WATCHDOG,
 };
 struct machine_happening {
     enum machine_event event;
     bool guest;                /* RESET, SHUTDOWN: the guest did it */
     const char *why;           /* RESET, SHUTDOWN: "guest-reset", "host-qmp-quit"...; else NULL */
     const char *device, *path; /* DEVICE_DELETED: its id, or NULL; what QEMU calls it */
+    const char *action;        /* WATCHDOG: what is done, as -action has it */
 };
 struct machine_listener {
     void *opaque;

@@ -14,6 +14,7 @@ struct pc_events {
     void (*power_off)(void *opaque);
     void (*debug_exit)(void *opaque, int status);
     void (*cpu_eject)(void *opaque, unsigned cpu); /* the guest has let go of it */
+    void (*watchdog)(void *opaque);                /* it has expired */
 };
 
 /* In two steps, since the engine needs the maps and the parts need to know what the engine has already. */

@@ -74,6 +74,7 @@ static void happened(void *opaque, const struct machine_happening *happening)
         [MACHINE_EVENT_STOP] = "STOP",         [MACHINE_EVENT_RESUME] = "RESUME",
         [MACHINE_EVENT_RESET] = "RESET",       [MACHINE_EVENT_POWERDOWN] = "POWERDOWN",
         [MACHINE_EVENT_SHUTDOWN] = "SHUTDOWN", [MACHINE_EVENT_DEVICE_DELETED] = "DEVICE_DELETED",
+        [MACHINE_EVENT_WATCHDOG] = "WATCHDOG",
     };
     struct qmp *qmp = opaque;
     struct timespec now;
@@ -88,6 +89,8 @@ static void happened(void *opaque, const struct machine_happening *happening)
                             json_pack("{s:b,s:s}", "guest", happening->guest, "reason", happening->why));
     if (happening->path)
         json_object_set_new(event, "data", json_pack("{s:s}", "path", happening->path));
+    if (happening->action)
+        json_object_set_new(event, "data", json_pack("{s:s}", "action", happening->action));
     if (happening->device)
         json_object_set_new(json_object_get(event, "data"), "device", json_string(happening->device));
     send(qmp, event);

@@ -22,6 +22,17 @@ struct settings; /* core/settings.h */
 
 /* -rtc: what the clock shows at the start, and whether it goes on while the machine is paused. */
 enum clock_base { CLOCK_BASE_UTC, CLOCK_BASE_LOCAL, CLOCK_BASE_DATE };
+/* What happens when the watchdog expires. */
+enum watchdog_action {
+    WATCHDOG_RESET,
+    WATCHDOG_SHUTDOWN, /* the power button */
+    WATCHDOG_POWER_OFF,
+    WATCHDOG_PAUSE,
+    WATCHDOG_DEBUG, /* a line on stderr */
+    WATCHDOG_NONE,
+    WATCHDOG_NMI,
+};
+
 struct clock_choice {
     enum clock_base base;
     int64_t date; /* seconds since 1970 */
@@ -43,6 +54,7 @@ struct machine_config {
     struct topology topology; /* of cpus_most */
     struct settings *cpu;     /* -cpu: cpu/models.h reads it */
     struct clock_choice rtc;
+    enum watchdog_action watchdog;
     struct settings *fw_cfg; /* -fw_cfg: machine/firmware-items.h reads it */
     const char *vcpu_pin;    /* -vcpu-pin: host/pin.h reads it; NULL: the scheduler decides */
     enum accelerator accelerator;

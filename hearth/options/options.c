@@ -151,6 +151,10 @@ const struct option options[] = {
     {"s", NULL, parse_gdb_default, "same as -gdb tcp::1234"},
     {"no-reboot", NULL, parse_no_reboot, "end instead of rebooting"},
     {"no-shutdown", NULL, parse_no_shutdown, "stop instead of ending, so that the state can be looked at"},
+    {"action", "reboot=|shutdown=|watchdog=", parse_action,
+     "reboot=shutdown is -no-reboot, shutdown=pause is -no-shutdown; what the\nwatchdog (-device i6300esb) "
+     "does: watchdog=reset (default), shutdown,\npoweroff, inject-nmi, pause, debug or none"},
+    {"watchdog-action", "ACTION", parse_watchdog_action, "same as -action watchdog=ACTION"},
     {"daemonize", NULL, parse_daemonize, "go into the background when everything is set up"},
     {"pidfile", "FILE", parse_pidfile, "write the process id there; removed at the end"},
     {"device", "DRIVER[,id=][,...]", parse_device, "adds a device; `-device help` lists them"},

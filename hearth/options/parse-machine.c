@@ -207,6 +207,51 @@ void parse_fw_cfg(const struct context *context)
     settings_append(&context->config->fw_cfg, settings_parse(context->option, context->value, "name"));
 }
 
+static bool one_of(const char *word, const char *first, const char *second)
+{
+    return !strcmp(word, first) || !strcmp(word, second);
+}
+
+static void watchdog_set(const struct context *context, const char *word)
+{
+    static const char *const words[] = {
+        [WATCHDOG_RESET] = "reset",   [WATCHDOG_SHUTDOWN] = "shutdown", [WATCHDOG_POWER_OFF] = "poweroff",
+        [WATCHDOG_PAUSE] = "pause",   [WATCHDOG_DEBUG] = "debug",       [WATCHDOG_NONE] = "none",
+        [WATCHDOG_NMI] = "inject-nmi"};
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(words[i], word))
+            continue;
+        context->config->watchdog = (enum watchdog_action)i;
+        return;
+    }
+    refuse(context, "the watchdog's action is reset, shutdown, poweroff, inject-nmi, pause, debug or none");
+}
+
+void parse_watchdog_action(const struct context *context)
+{
+    watchdog_set(context, context->value);
+}
+
+/* panic= is accepted: there is no device that would tell of one. */
+void parse_action(const struct context *context)
+{
+    struct machine_config *config = context->config;
+    struct settings *settings = value_parse(context, NULL);
+    const char *reboot = settings_text(settings, "reboot", config->no_reboot ? "shutdown" : "reset"),
+               *shutdown = settings_text(settings, "shutdown", config->no_shutdown ? "pause" : "poweroff"),
+               *watchdog = settings_text(settings, "watchdog", NULL);
+    settings_text(settings, "panic", NULL);
+    value_done(settings);
+    if (!one_of(reboot, "reset", "shutdown"))
+        refuse(context, "reboot is reset or shutdown");
+    if (!one_of(shutdown, "poweroff", "pause"))
+        refuse(context, "shutdown is poweroff or pause");
+    config->no_reboot = !strcmp(reboot, "shutdown");
+    config->no_shutdown = !strcmp(shutdown, "pause");
+    if (watchdog)
+        watchdog_set(context, watchdog);
+}
+
 void parse_nodefaults(const struct context *context)
 {
     context->config->no_defaults = true;

@@ -25,8 +25,9 @@ void value_done(struct settings *settings);
 typedef void parse_function(const struct context *context);
 
 parse_function parse_memory, parse_cpus, parse_cpu, parse_vcpu_pin, parse_uuid, parse_smbios, parse_rtc,
-    parse_fw_cfg, parse_no_hpet, parse_accelerator, parse_enable_kvm, parse_machine, parse_name,
-    parse_nodefaults, parse_no_reboot, parse_no_shutdown, parse_start_stopped, parse_log, parse_log_file;
+    parse_fw_cfg, parse_no_hpet, parse_action, parse_watchdog_action, parse_accelerator, parse_enable_kvm,
+    parse_machine, parse_name, parse_nodefaults, parse_no_reboot, parse_no_shutdown, parse_start_stopped,
+    parse_log, parse_log_file;
 /* Without -cpu: qemu64, of which nothing is said that the engine has not got. */
 void cpu_default(struct machine_config *config);
 parse_function parse_drive, parse_snapshot, parse_fd, parse_hd, parse_cdrom, parse_boot, parse_bios,

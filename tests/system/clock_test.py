@@ -91,6 +91,9 @@ def items_are_handed_over():
 
 
 BAD = (
+    (("-action", "watchdog=bark"), "the watchdog's action is reset"),
+    (("-watchdog-action", "bark"), "the watchdog's action is reset"),
+    (("-action", "reboot=maybe"), "reboot is reset or shutdown"),
     (("-rtc", "base=yesterday"), "invalid datetime format"),
     (("-rtc", "clock=atomic"), "invalid option value 'atomic'"),
     (("-rtc", "driftfix=yes"), "invalid option value 'yes'"),

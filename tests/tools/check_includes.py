@@ -29,7 +29,7 @@ ALLOWED = {
 # Devices that belong together (named pairs): file prefix -> sibling headers it may include.
 PAIRS = {
     "fdc": {"dma"}, "port61": {"pit"}, "i440fx": {"pci"},
-    "piix3": {"pci"}, "piix4pm": {"pci"}, "ide": {"pci"}, "vga": {"pci"}, "virtio": {"pci"}, "e1000": {"pci"},
+    "piix3": {"pci"}, "piix4pm": {"pci"}, "ide": {"pci"}, "vga": {"pci"}, "virtio": {"pci"}, "e1000": {"pci"}, "i6300esb": {"pci"},
     "ata": {"ide-drive"}, "atapi": {"ide-drive"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Devices that Debian's kernel drives on the software CPU: the HPET as a clocksource, the i6300esb watchdog whose guest falls
+silent, the clock at the date it was told. Prints TAP."""
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+
+import lab
+
+HEARTH = os.path.join(lab.ROOT, "build", "hearth")
+MODULES = ["i6300esb"]
+INIT = """#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+echo "guest: clocks $(cat /sys/devices/system/clocksource/clocksource0/available_clocksource)"
+echo "guest: year $(date +%%Y)"
+for module in %s; do
+    options=; [ $module = i6300esb ] && options="heartbeat=2"
+    insmod /modules/$module.ko $options || echo "insmod $module failed"
+done
+dmesg | grep -iE "WARNING:|BUG:|Oops:|hpet.*(fail|bad|error|disab)" | sed 's/^/complaint: /'
+echo "guest: watched"
+exec 3>/dev/watchdog
+echo 1 >&3
+sleep 60
+echo "guest: still there"
+poweroff -f
+"""
+
+
+def initramfs(path, busybox):
+    modules = lab.drivers(*MODULES)
+    with open(path, "wb") as output:
+        archive = lab.Archive(output)
+        for folder in ("/dev", "/proc", "/sys", "/bin", "/modules"):
+            archive.folder(folder)
+        archive.entry("/dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
+        with open(busybox, "rb") as file:
+            archive.add("/bin/busybox", file.read())
+        for name, data in modules.items():
+            archive.add(f"/modules/{name}.ko", data)
+        archive.add("/init", (INIT % " ".join(modules)).encode())
+        archive.end()
+
+
+def boot(image, guest):
+    done = subprocess.run([HEARTH, "-accel", "soft", "-nographic", "-m", "192", "-kernel", image, "-initrd", guest, "-append",
+                           "console=ttyS0 quiet panic=-1", "-device", "i6300esb", "-action", "watchdog=poweroff", "-rtc",
+                           "base=2031-05-06"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=300, check=False)
+    return done.returncode, done.stdout.decode(errors="replace")
+
+
+def main():
+    busybox = shutil.which("busybox")
+    with tempfile.TemporaryDirectory(prefix="devices-") as folder:
+        guest = os.path.join(folder, "initramfs")
+        try:
+            if not busybox:
+                raise lab.Unavailable("no static busybox: sudo apt-get install busybox-static")
+            image, _ = lab.kernel()
+            initramfs(guest, busybox)
+        except lab.Unavailable as why:
+            return lab.skip_all(why)
+        status, text = boot(image, guest)
+    results = [
+        ("the HPET counts", re.search(r"guest: clocks .*hpet", text)),
+        ("the clock shows the date", "guest: year 2031" in text),
+        ("the watchdog ends a guest that has fallen silent", "guest: watched" in text and "still there" not in text and status == 0),
+        ("no complaint", "complaint:" not in text and "failed" not in text),
+    ]
+    print(f"1..{len(results)}")
+    for number, (name, good) in enumerate(results, 1):
+        print(f"{'ok' if good else 'not ok'} {number} - {name}")
+    if all(good for _, good in results):
+        return 0
+    for line in text.splitlines()[-60:]:
+        print(f"# {line}")
+    return 1
+
+
+sys.exit(main())
