@@ -10,6 +10,7 @@ extern const struct driver virtio_blk_driver, virtio_rng_driver, virtio_balloon_
 extern const struct driver virtio_serial_driver, virtconsole_driver, virtserialport_driver;
 extern const struct driver e1000_driver, virtio_net_driver;
 extern const struct driver i6300esb_driver;
+extern const struct driver virtio_keyboard_driver, virtio_mouse_driver, virtio_tablet_driver;
 
 /* Where addr=SLOT[.FUNCTION] (in hex), bus=, multifunction= put a PCI function; without addr= the first free slot. False after
  * settings_refuse(). */

@@ -72,10 +72,11 @@ static const struct driver testdev_driver = {
 };
 
 static const struct driver *const drivers[] = {
-    &debug_exit_driver,     &testdev_driver,        &ide_hd_driver,        &ide_cd_driver,
-    &floppy_driver,         &e1000_driver,          &virtio_net_driver,    &virtio_blk_driver,
-    &virtio_rng_driver,     &virtio_balloon_driver, &virtio_serial_driver, &virtconsole_driver,
-    &virtserialport_driver, &i6300esb_driver,
+    &debug_exit_driver,     &testdev_driver,        &ide_hd_driver,          &ide_cd_driver,
+    &floppy_driver,         &e1000_driver,          &virtio_net_driver,      &virtio_blk_driver,
+    &virtio_rng_driver,     &virtio_balloon_driver, &virtio_serial_driver,   &virtconsole_driver,
+    &virtserialport_driver, &i6300esb_driver,       &virtio_keyboard_driver, &virtio_mouse_driver,
+    &virtio_tablet_driver,
 };
 enum { DRIVERS = sizeof(drivers) / sizeof(drivers[0]) };
 
@@ -127,7 +128,12 @@ const char *attach(struct pc *pc, struct attached **list, struct settings *setti
     if (!name)
         settings_refuse(settings, "Parameter 'driver' is missing");
     else if (!driver)
-        settings_refuse(settings, "'%s' is not a valid device model name; `-device help` lists them", name);
+        settings_refuse(settings,
+                        strncmp(name, "usb-", 4)
+                            ? "'%s' is not a valid device model name; `-device help` lists them"
+                            : "'%s': there is no USB; virtio-tablet-pci, "
+                              "virtio-mouse-pci and virtio-keyboard-pci are there",
+                        name);
     if (!driver)
         return refused(settings);
     device = driver->create(pc, settings);

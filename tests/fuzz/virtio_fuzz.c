@@ -1,12 +1,13 @@
 /*
  * Virtio: the transport with one of its devices, as the input's first byte says (disk, network card, entropy, balloon, serial
- * ports); a driver that sets queues up rightly or not, and puts any chains into them.
+ * ports, tablet); a driver that sets queues up rightly or not, and puts any chains into them.
  */
 #include "fuzz/cards.h"
 #include "unit/image.h"
 
 #include "devices/virtio-balloon.h"
 #include "devices/virtio-blk.h"
+#include "devices/virtio-input.h"
 #include "devices/virtio-net.h"
 #include "devices/virtio-rng.h"
 #include "devices/virtio-serial.h"
@@ -17,7 +18,7 @@ enum {
     LEGACY = CHIPS_PORTS,
     RINGS = 0x10000,
     RING_STEP = 0x4000,
-    KINDS = 5,
+    KINDS = 6,
     SECTORS = 64
 };
 
@@ -31,6 +32,7 @@ struct board {
     struct virtio_rng *rng;
     struct virtio_balloon *balloon;
     struct virtio_serial *serial;
+    struct virtio_input *tablet;
     struct virtio_serial_port *console, *named;
     struct character_port character;
     uint16_t offered[8];
@@ -123,6 +125,11 @@ static void outside(struct board *board, struct input *input)
     size_t room;
     if (board->kind == 1)
         cards_receive(&board->port, input);
+    if (board->kind == 5) {
+        struct input_sink sink = virtio_input_sink(board->tablet);
+        sink.pointer(sink.device,
+                     &(struct pointer_event){true, 1, 2, (int8_t)input_take(input, 1), input_take(input, 1)});
+    }
     if (board->kind == 3)
         virtio_balloon_set(board->balloon, (uint64_t)input_take(input, 3) << 4);
     if (board->kind == 4 && board->character.room && (room = board->character.room(board->character.device)))
@@ -147,6 +154,11 @@ static void other(struct chips *chips, struct input *input)
 static void host_write(void *host, const uint8_t *bytes, size_t count)
 {
     (void)host, (void)bytes, (void)count;
+}
+
+static void listens(void *opaque, struct virtio_input *input, bool now)
+{
+    (void)opaque, (void)input, (void)now;
 }
 
 static void board_open(struct chips *chips, struct board *board)
@@ -180,8 +192,11 @@ static void board_open(struct chips *chips, struct board *board)
         board->rng = virtio_rng_create(&place, 1000, 1000);
     else if (board->kind == 3)
         board->balloon = virtio_balloon_create(&place, chips->memory, true, true);
-    else
+    else if (board->kind == 4)
         board->serial = virtio_serial_create(&place, 4);
+    else
+        board->tablet =
+            virtio_input_create(&place, VIRTIO_TABLET, &(struct virtio_input_listener){listens, NULL});
     if (board->serial) {
         board->console = virtio_serial_add(board->serial, 0, true, NULL, &board->character);
         board->named = virtio_serial_add(board->serial, 1, false, "org.test", NULL);
@@ -199,6 +214,8 @@ static void board_close(struct board *board)
         virtio_rng_destroy(board->rng);
     if (board->balloon)
         virtio_balloon_destroy(board->balloon);
+    if (board->tablet)
+        virtio_input_destroy(board->tablet);
     if (board->serial) {
         virtio_serial_remove(board->named);
         virtio_serial_remove(board->console);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Devices that Debian's kernel drives on the software CPU: the HPET as a clocksource, the i6300esb watchdog whose guest falls
-silent, the clock at the date it was told. Prints TAP."""
+silent, virtio input devices, the clock at the date it was told. Prints TAP."""
 import os
 import re
 import shutil
@@ -12,7 +12,7 @@ import tempfile
 import lab
 
 HEARTH = os.path.join(lab.ROOT, "build", "hearth")
-MODULES = ["i6300esb"]
+MODULES = ["i6300esb", "virtio_pci", "virtio_input", "evdev"]
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -25,6 +25,8 @@ for module in %s; do
     options=; [ $module = i6300esb ] && options="heartbeat=2"
     insmod /modules/$module.ko $options || echo "insmod $module failed"
 done
+sed -n 's/^N: Name=/guest: input /p' /proc/bus/input/devices
+echo "guest: axes $(grep -A10 'Virtio Tablet' /proc/bus/input/devices | grep ABS)"
 dmesg | grep -iE "WARNING:|BUG:|Oops:|hpet.*(fail|bad|error|disab)" | sed 's/^/complaint: /'
 echo "guest: watched"
 exec 3>/dev/watchdog
@@ -52,7 +54,8 @@ def initramfs(path, busybox):
 
 def boot(image, guest):
     done = subprocess.run([HEARTH, "-accel", "soft", "-nographic", "-m", "192", "-kernel", image, "-initrd", guest, "-append",
-                           "console=ttyS0 quiet panic=-1", "-device", "i6300esb", "-action", "watchdog=poweroff", "-rtc",
+                           "console=ttyS0 quiet panic=-1", "-device", "i6300esb", "-device",
+                           "virtio-tablet-pci", "-device", "virtio-keyboard-pci", "-device", "virtio-mouse-pci", "-action", "watchdog=poweroff", "-rtc",
                            "base=2031-05-06"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=300, check=False)
     return done.returncode, done.stdout.decode(errors="replace")
@@ -74,6 +77,9 @@ def main():
         ("the HPET counts", re.search(r"guest: clocks .*hpet", text)),
         ("the clock shows the date", "guest: year 2031" in text),
         ("the watchdog ends a guest that has fallen silent", "guest: watched" in text and "still there" not in text and status == 0),
+        ("keyboard, mouse and tablet are found", all(f'input "hearth Virtio {kind}"' in text
+                                                     for kind in ("Keyboard", "Mouse", "Tablet"))),
+        ("the tablet has two axes", "B: ABS=3" in text),
         ("no complaint", "complaint:" not in text and "failed" not in text),
     ]
     print(f"1..{len(results)}")
