@@ -28,7 +28,8 @@ HAVE_VNC := $(call has,rfb/rfb.h,-lvncserver)
 HAVE_SLIRP := $(call has,slirp/libslirp.h,-lslirp)
 HAVE_ZLIB := $(call has,zlib.h,-lz)
 HAVE_ZSTD := $(call has,zstd.h,-lzstd)
-OPTIONAL := PNG JANSSON VNC SLIRP ZLIB ZSTD
+HAVE_NBD := $(call has,libnbd.h,-lnbd)
+OPTIONAL := PNG JANSSON VNC SLIRP ZLIB ZSTD NBD
 
 CPPFLAGS += -Ihearth -Itests -D_GNU_SOURCE $(foreach library,$(OPTIONAL),$(if $(HAVE_$(library)),-DHAVE_$(library)))
 LIBS     := -lZydis -ldl -lpthread

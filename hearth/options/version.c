@@ -19,6 +19,7 @@ static const struct {
     {"VNC", "libvncserver", FOUND(HAVE_VNC)},
     {"user network", "libslirp", FOUND(HAVE_SLIRP)},
     {"compressed qcow2 clusters", "zlib", FOUND(HAVE_ZLIB)},
+    {"disks of other machines", "libnbd", FOUND(HAVE_NBD)},
     {"qcow2 clusters compressed with zstd", "libzstd", FOUND(HAVE_ZSTD)},
 };
 

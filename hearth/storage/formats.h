@@ -22,6 +22,8 @@ struct block_device *overlay_open(struct block_pool *pool, struct block_device *
 
 struct block_device *qcow2_open(struct block_pool *pool, const struct block_options *options, char *error,
                                 size_t error_size);
+struct block_device *nbd_open(struct block_pool *pool, const struct block_options *options, char *error,
+                              size_t error_size);
 struct block_device *raw_open(struct block_pool *pool, const struct block_options *options, char *error,
                               size_t error_size);
 

@@ -9,16 +9,10 @@
 
 #include "storage/formats.h"
 
-bool block_is_remote(const char *file)
-{
-    (void)file;
-    return false;
-}
-
 struct block_device *file_open(struct block_pool *pool, const struct block_options *options, char *error,
                                size_t error_size)
 {
-    return raw_open(pool, options, error, error_size);
+    return (block_is_remote(options->file) ? nbd_open : raw_open)(pool, options, error, error_size);
 }
 
 static const struct format {

@@ -80,6 +80,7 @@ packages_for_build() {
     packages_need "$(header slirp/libslirp.h)" libslirp-dev libslirp-devel libslirp libslirp-dev
     packages_need "$(header rfb/rfb.h)" libvncserver-dev libvncserver-devel libvncserver libvncserver-dev
     packages_need "$(header zlib.h)"   zlib1g-dev zlib-devel zlib zlib-dev
+    packages_need "$(header libnbd.h)" libnbd-dev libnbd-devel libnbd libnbd-dev
     packages_need "$(header zstd.h)"   libzstd-dev libzstd-devel zstd zstd-dev
     packages_need "command -v mcopy"   mtools mtools mtools mtools
     packages_need "command -v xorriso" xorriso xorriso libisoburn xorriso
