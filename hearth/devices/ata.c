@@ -4,7 +4,8 @@
  *
  * Left out: SMART, security, the host protected area, queued commands, Ultra DMA (the PIIX3 has none). A disk is always
  * spun up; READ VERIFY checks the address alone.
- * Source: ATA/ATAPI-6 (T13/1410D), chapters 6.2 and 8.
+ * Source: ATA/ATAPI-6 (T13/1410D), chapters 6.2 and 8; for DATA SET MANAGEMENT, which a drive has whose image gives discarded
+ * sectors back (discard=unmap), ATA8-ACS-2 (T13/2015-D), 7.10.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@ enum {
 };
 enum { DMA_MOST = 1 << 20 }; /* bytes that the image is asked for at once */
 enum { POWER_ACTIVE = 0xff };
+enum { DATA_SET_TRIM = 1, TRIM_RANGE_SIZE = 8, TRIM_SECTORS_MOST = 8 };
 #define LBA28_MOST 0x0fffffffull
 
 /* How a command transfers. */
@@ -303,6 +305,60 @@ static void command_transfer(struct ide_drive *drive, unsigned how)
         read_fill(drive);
 }
 
+/* ---- DATA SET MANAGEMENT: up to 64 ranges in each sector that comes by DMA; only TRIM is there */
+
+static uint64_t number_at(const uint8_t *bytes, unsigned size)
+{
+    uint64_t number = 0;
+    for (unsigned i = 0; i < size; i++)
+        number |= (uint64_t)bytes[i] << 8 * i;
+    return number;
+}
+
+/* The next range; those of no sectors are no ranges. */
+static void trim_next(struct ide_drive *drive, int result)
+{
+    struct ata_state *ata = &drive->ata;
+    while (result >= 0 && ata->filled) {
+        const uint8_t *range = drive->buffer + drive->position;
+        uint64_t sector = number_at(range, 6), count = number_at(range + 6, 2);
+        drive->position += TRIM_RANGE_SIZE;
+        ata->filled -= TRIM_RANGE_SIZE;
+        if (!count)
+            continue;
+        if (sector >= sectors_of(drive) || count > sectors_of(drive) - sector) {
+            ide_fail(drive, ERROR_IDNF);
+            return;
+        }
+        ide_ask_discard(drive, sector * SECTOR_SIZE, count * SECTOR_SIZE, trim_next);
+        return;
+    }
+    if (result < 0)
+        ide_fail(drive, ERROR_ABRT);
+    else
+        ide_complete(drive);
+}
+
+static void trim_ranges_there(struct ide_drive *drive)
+{
+    drive->position = 0;
+    trim_next(drive, 0);
+}
+
+static void command_data_set(struct ide_drive *drive, unsigned how)
+{
+    unsigned sectors = drive->task.count | drive->previous.count << 8;
+    (void)how;
+    if (!drive->block->discards || drive->block->read_only || drive->task.features != DATA_SET_TRIM ||
+        !sectors || sectors > TRIM_SECTORS_MOST) {
+        ide_fail(drive, ERROR_ABRT);
+        return;
+    }
+    drive->ata.filled = sectors * SECTOR_SIZE;
+    drive->dma = true;
+    ide_transfer(drive, true, 0, drive->ata.filled, trim_ranges_there);
+}
+
 /* ---- IDENTIFY DEVICE */
 
 static void identify_ended(struct ide_drive *drive)
@@ -321,6 +377,7 @@ static void identify_fill(const struct ide_drive *drive, uint8_t *identify)
     const struct ata_state *ata = &drive->ata;
     uint64_t sectors = sectors_of(drive), lba28 = least(sectors, LBA28_MOST);
     uint32_t chs = (uint32_t)ata->cylinders * ata->heads * ata->sectors;
+    bool trims = drive->block->discards;
     const struct {
         uint8_t word;
         uint16_t value;
@@ -348,9 +405,9 @@ static void identify_fill(const struct ide_drive *drive, uint8_t *identify)
         {66, 120},
         {67, 120},
         {68, 120},
-        {80, 0x0070}, /* ATA/ATAPI-4 to -6 */
-        {82, 0x4020}, /* NOP, write cache */
-        {83, 0x7400}, /* FLUSH CACHE, FLUSH CACHE EXT, 48-bit addresses */
+        {80, trims ? 0x00f0 : 0x0070}, /* ATA/ATAPI-4 to -6; TRIM came later */
+        {82, 0x4020},                  /* NOP, write cache */
+        {83, 0x7400},                  /* FLUSH CACHE, FLUSH CACHE EXT, 48-bit addresses */
         {84, 0x4000},
         {85, ata->write_cache ? 0x4020 : 0x4000},
         {86, 0x3400},
@@ -360,6 +417,8 @@ static void identify_fill(const struct ide_drive *drive, uint8_t *identify)
         {101, (uint16_t)(sectors >> 16)},
         {102, (uint16_t)(sectors >> 32)},
         {103, (uint16_t)(sectors >> 48)},
+        {105, trims ? TRIM_SECTORS_MOST : 0},
+        {169, trims},
     };
 
     memset(identify, 0, IDENTIFY_SIZE);
@@ -465,6 +524,7 @@ static const struct {
     unsigned how;
 } commands[] = {
     {0x00, 0x00, command_abort, 0},                         /* NOP, which always aborts */
+    {0x06, 0x06, command_data_set, 0},                      /* DATA SET MANAGEMENT */
     {0x10, 0x1f, command_nothing, 0},                       /* RECALIBRATE */
     {0x20, 0x21, command_transfer, 0},                      /* READ SECTOR(S) */
     {0x24, 0x24, command_transfer, EXT},                    /* READ SECTOR(S) EXT */

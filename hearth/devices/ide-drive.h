@@ -143,6 +143,8 @@ void ide_ask(struct ide_drive *drive, enum block_operation operation, uint64_t o
 /* The same for the pieces of drive->scatter. */
 void ide_ask_direct(struct ide_drive *drive, enum block_operation operation, uint64_t offset,
                     ide_answer_function *answer);
+/* The range is not wanted any more. */
+void ide_ask_discard(struct ide_drive *drive, uint64_t offset, uint64_t size, ide_answer_function *answer);
 /* Ends the transfer under way; nothing more of it is read or written. */
 void ide_cancel(struct ide_drive *drive);
 /* What tells a disk and a CD-ROM drive apart after a reset. */

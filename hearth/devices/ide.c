@@ -142,6 +142,7 @@ static void ask(struct ide_drive *drive, enum block_operation operation, uint64_
                                             .offset = offset,
                                             .pieces = pieces,
                                             .count = count,
+                                            .size = operation == BLOCK_DISCARD ? drive->request.size : 0,
                                             .done = answered,
                                             .opaque = drive};
     block_submit(&drive->request);
@@ -161,6 +162,12 @@ void ide_ask_direct(struct ide_drive *drive, enum block_operation operation, uin
     unsigned count;
     const struct iovec *pieces = scatter_pieces(drive->scatter, &count);
     ask(drive, operation, offset, pieces, count, answer);
+}
+
+void ide_ask_discard(struct ide_drive *drive, uint64_t offset, uint64_t size, ide_answer_function *answer)
+{
+    drive->request.size = size;
+    ask(drive, BLOCK_DISCARD, offset, NULL, 0, answer);
 }
 
 void ide_signature(struct ide_drive *drive)

@@ -97,6 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     disk->bad_from = 100 * 512;
     disk->bad_to = 101 * 512;
     disk->block.failed = medium->block.failed = true; /* nothing is to be said */
+    disk->block.discards = true;
     ide_attach_disk(board->ide, 0, 0, &disk->block);
     ide_attach_disk(board->ide, 0, 1, &second->block);
     ide_attach_cdrom(board->ide, 1, 0, &medium->block);
