@@ -114,5 +114,11 @@ packages_for_tests() {
     packages_need "command -v Xvfb"         xvfb xorg-x11-server-Xvfb xorg-server-xvfb xvfb
     packages_need "command -v xdotool"      xdotool xdotool xdotool xdotool
     packages_need "test -e /sbin/mke2fs || command -v mke2fs" e2fsprogs e2fsprogs e2fsprogs e2fsprogs
+    packages_need "command -v grub-mkrescue || command -v grub2-mkrescue" grub-common grub2-tools-extra grub grub
+    packages_need "test -e /usr/lib/grub/i386-pc" grub-pc-bin grub2-pc-modules grub grub-bios
+    packages_need "test -e /usr/lib/grub-rescue" grub-rescue-pc - - -
+    packages_need "command -v syslinux"     syslinux syslinux syslinux syslinux
+    packages_need "test -e /usr/lib/memtest86+" memtest86+ - - -
+    packages_need "test -e /usr/lib/ipxe/ipxe.iso" ipxe - - -
     packages_need "test -e /bin/busybox || test -e /usr/bin/busybox" busybox-static busybox busybox busybox-static
 }
