@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Boot loaders and other programs that nobody here wrote, from the media that Debian ships or its tools make, on the
-software CPU: GRUB starts Linux from a CD, GRUB's rescue media, syslinux on a floppy, memtest86+, iPXE. Prints TAP.
+software CPU: GRUB starts Linux from a CD, GRUB's rescue media, syslinux on a floppy, memtest86+, iPXE, Debian's
+installer up to its first question. Prints TAP.
 memtest86+ is stopped at its last test, which waits for minutes; FULL=1 lets it finish the pass."""
 import os
 import re
@@ -17,6 +18,7 @@ from hearth import Failure, IMAGES, Machine, PATIENCE, Skip, expect, main, wait_
 GRUB = "/usr/lib/grub-rescue/grub-rescue-"
 MEMTEST = "/usr/lib/memtest86+/memtest86+x64.iso"
 IPXE = "/usr/lib/ipxe/ipxe.iso"
+INSTALLER = "/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/"
 INIT = b"""#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 echo "guest: $(/bin/busybox grep -c ^processor /proc/cpuinfo) CPUs"
@@ -161,8 +163,15 @@ def test_ipxe_gets_an_address():
         guest.wait_screen("net0: 10.0.2.15/255.255.255.0 gw 10.0.2.2")
 
 
+def test_debians_installer_asks_its_first_question():
+    kernel = need(INSTALLER + "linux", "debian-installer-12-netboot-amd64")
+    with Machine("-accel", "soft", "-m", "1024", "-kernel", kernel, "-initrd", INSTALLER + "initrd.gz", "-append",
+                 "console=ttyS0 quiet TERM=vt102") as guest:
+        guest.wait_serial("Select a language")
+
+
 main([(f"Linux from a CD by GRUB, {cpus} CPUs, says no more than in QEMU",
        lambda cpus=cpus: linux_from_grub(cpus)) for cpus in (1, 2, 4, 8)] +
      [test_grub_rescue_cd, test_grub_rescue_floppy, test_syslinux_on_a_floppy] +
      [(f"memtest86+ finds no error, {cpus} CPUs", lambda cpus=cpus: memtest(cpus)) for cpus in (1, 2)] +
-     [test_ipxe_gets_an_address])
+     [test_ipxe_gets_an_address, test_debians_installer_asks_its_first_question])

@@ -120,5 +120,6 @@ packages_for_tests() {
     packages_need "command -v syslinux"     syslinux syslinux syslinux syslinux
     packages_need "test -e /usr/lib/memtest86+" memtest86+ - - -
     packages_need "test -e /usr/lib/ipxe/ipxe.iso" ipxe - - -
+    packages_need "test -e /usr/lib/debian-installer/images/12" debian-installer-12-netboot-amd64 - - -
     packages_need "test -e /bin/busybox || test -e /usr/bin/busybox" busybox-static busybox busybox busybox-static
 }
