@@ -298,6 +298,18 @@ static void info_name(struct call *call)
         fprintf(call->out, "%s\n", machine_config(call->machine)->name);
 }
 
+/* Zeros without -uuid, as QEMU has it. */
+static void info_uuid(struct call *call)
+{
+    static const uint8_t none[16];
+    const uint8_t *uuid = machine_config(call->machine)->uuid;
+    if (!uuid)
+        uuid = none;
+    for (unsigned i = 0; i < sizeof(none); i++)
+        fprintf(call->out, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
+    fputc('\n', call->out);
+}
+
 static void info_pic(struct call *call)
 {
     machine_print_pic(call->machine, call->out);
@@ -395,6 +407,7 @@ const struct command info_commands[] = {
     {"status", "", "does the guest run", info_status},
     {"tlb", "", "what the page tables map, page by page", info_tlb},
     {"usernet", "", "the user network's connections", info_usernet},
+    {"uuid", "", "the guest's number (-uuid)", info_uuid},
     {"version", "", "hearth's version", info_version},
     {"vnc", "", "where the VNC server listens, and its viewers", info_vnc},
 };

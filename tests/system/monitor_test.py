@@ -87,6 +87,14 @@ def state_is_shown():
         expect("440FX" in monitor.run("info pci") or "8086:1237" in monitor.run("info pci"), monitor.run("info pci"))
 
 
+def the_uuid_is_told():
+    number = "550e8400-e29b-41d4-a716-446655440000"
+    with Machine("-S", "-accel", "soft", "-uuid", number) as machine:
+        expect(machine.monitor.run("info uuid") == number, machine.monitor.run("info uuid"))
+    with Machine("-S", "-accel", "soft") as machine:
+        expect(machine.monitor.run("info uuid") == "00000000-0000-0000-0000-000000000000", "without -uuid")
+
+
 def keys_and_screen():
     with booted() as machine:
         monitor = machine.monitor
@@ -159,5 +167,5 @@ def hostile_lines():
         expect("prelaunch" in monitor.run("info status"), "the monitor still answers")
 
 
-main([help_lists_every_command, prelaunch_stop_cont, memory_is_examined, state_is_shown, keys_and_screen, reset_and_power,
+main([the_uuid_is_told, help_lists_every_command, prelaunch_stop_cont, memory_is_examined, state_is_shown, keys_and_screen, reset_and_power,
       no_reboot_and_no_shutdown, quit_ends, hostile_lines])
