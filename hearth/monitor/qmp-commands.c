@@ -236,6 +236,17 @@ static json_t *query_name(struct qmp_call *call)
     return name ? json_pack("{s:o}", "name", json_text(name)) : json_object();
 }
 
+static json_t *query_uuid(struct qmp_call *call)
+{
+    char *said = line_run(call, "info uuid", 0, false);
+    if (!said)
+        return NULL;
+    said[strcspn(said, "\n")] = '\0';
+    json_t *answer = json_pack("{s:o}", "UUID", json_text(said));
+    free(said);
+    return answer;
+}
+
 static json_t *query_kvm(struct qmp_call *call)
 {
     bool kvm = machine_engine(call->machine) == &engine_kvm;
@@ -284,6 +295,7 @@ const struct qmp_command qmp_commands[] = {
     {"query-name", "", query_name},
     {"query-status", "", query_status},
     {"query-target", "", query_target},
+    {"query-uuid", "", query_uuid},
     {"query-version", "", query_version},
     {"quit", "", quit},
     {"screendump", "filename format device head", screendump},

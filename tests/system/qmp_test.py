@@ -114,6 +114,7 @@ def what_is_asked_is_answered():
         run = machine.qmp.run
         expect(run("query-status")["return"] == {"status": "prelaunch", "singlestep": False, "running": False}, "status")
         expect(run("query-name")["return"] == {"name": "one"}, "name")
+        expect(run("query-uuid")["return"] == {"UUID": "00000000-0000-0000-0000-000000000000"}, "uuid")
         expect(run("query-kvm")["return"] == {"enabled": False, "present": False}, "kvm")
         expect(run("query-memory-size-summary")["return"] == {"base-memory": 64 << 20}, "memory")
         cpus = run("query-cpus-fast")["return"]
