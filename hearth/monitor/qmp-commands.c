@@ -130,6 +130,13 @@ static json_t *system_powerdown(struct qmp_call *call)
     return line_do(call, "system_powerdown");
 }
 
+static json_t *eject(struct qmp_call *call)
+{
+    const char *device = qmp_text(call, "device");
+    bool force = json_is_true(json_object_get(call->arguments, "force"));
+    return line_do(call, "eject %s%s", force ? "-f " : "", quote(device).text);
+}
+
 static json_t *inject_nmi(struct qmp_call *call)
 {
     return line_do(call, "nmi");
@@ -280,6 +287,7 @@ const struct qmp_command qmp_commands[] = {
     {"cont", "", cont},
     {"device_add", "*", qmp_device_add},
     {"device_del", "id", qmp_device_del},
+    {"eject", "device force", eject},
     {"human-monitor-command", "command-line cpu-index", human_monitor_command},
     {"inject-nmi", "", inject_nmi},
     {"memsave", "val size filename cpu-index", memsave},

@@ -151,6 +151,15 @@ def events_come_before_the_answer():
         expect(machine.wait_end() == 0, "ended")
 
 
+def media_are_ejected():
+    with QmpMachine("-S", *SPARK) as machine:
+        run = machine.qmp.run
+        expect("error" in run("eject", device="bogus"), "no such drive")
+        expect(run("eject", device="floppy0", force=True) == {"return": {}}, "eject")
+        said = run("human-monitor-command", **{"command-line": "info block"})["return"]
+        expect("spark.img" not in said and "floppy0" in said, said)
+
+
 def quit_is_answered():
     with QmpMachine("-S", "-accel", "soft") as machine:
         qmp = machine.qmp
@@ -193,4 +202,4 @@ def hostile_clients():
 
 
 main([the_greeting_and_negotiation, errors_are_qemus, what_is_asked_is_answered, events_come_before_the_answer,
-      quit_is_answered, files_are_written, hostile_clients])
+      media_are_ejected, quit_is_answered, files_are_written, hostile_clients])
