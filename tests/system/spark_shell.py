@@ -85,13 +85,18 @@ def test_regs(session):
         find(r"^EFLAGS=[0-9A-F]{8}:.* IF", text)
 
 
+def check_timer(machine):
+    """It ticks every 10 ms: a prompt may be there sooner."""
+    first = int(find(r", (\d+) timer interrupts$", machine.command("uptime")).group(1))
+    time.sleep(0.3)
+    second = int(find(r", (\d+) timer interrupts$", machine.command("uptime")).group(1))
+    check(second > first, f"{first}, and then {second}")
+
+
 @case("uptime goes on")
 def test_uptime(session):
     with start(session) as machine:
-        first = int(find(r", (\d+) timer interrupts$", machine.command("uptime")).group(1))
-        time.sleep(0.3)
-        second = int(find(r", (\d+) timer interrupts$", machine.command("uptime")).group(1))
-        check(second > first, f"{first}, and then {second}")
+        check_timer(machine)
 
 
 @case("the keyboard works as well as the serial port")
@@ -176,7 +181,7 @@ def test_no_apic(session):
         log = machine.boot()
         find(r"^SMP: this CPU has no local APIC, so there is 1 CPU$", log)
         find(r"^together +100000 +9592 ", machine.command("smp"))
-        check(int(find(r", (\d+) timer interrupts$", machine.command("uptime")).group(1)) > 0, "no timer")
+        check_timer(machine)
 
 
 def topology(name, cpu, smp, expected):
