@@ -12,9 +12,10 @@
  *   gate.c       safe points, where CPUs wait for each other; marks.c which pages hold code of any CPU
  *   turns.c      deterministic=on: CPUs that take turns, and their time
  *   device.c     a CPU at the machine lock and the buses
- *   paging.c     page walk, TLB fill and flush, A/D bits, #PF
- *   segments.c   descriptors, segment loads, far JMP/CALL/RET, call gates
- *   interrupts.c delivery of exceptions and interrupts through IVT, IDT and task gates; IRET; v86
+ *   walk.c       page walk, A/D bits, #PF
+ *   paging.c     TLB fill and flush;  slow.c  what its fast path does not finish
+ *   segments.c   segment loads;  descriptor.c, stack.c  descriptors and inner stacks;  far.c  far JMP/CALL/RET, call gates
+ *   interrupts.c delivery of exceptions and interrupts through IVT, IDT and task gates; v86;  iret.c, debug.c  IRET, #DB
  *   task.c       task switch, TSS
  *   system.c     MOV CR/DR, LGDT..., CLI/STI/HLT and the privileged rest
  *   hypercall.c  VMCALL and VMMCALL
@@ -325,7 +326,7 @@ void interrupt_software(struct cpu *cpu, uint8_t vector, bool one_byte, uint64_t
 /* IRET, operand size in bytes (2, 4, 8). Sets RIP. */
 void interrupt_return(struct cpu *cpu, unsigned size);
 
-/* ---- paging.c ---- */
+/* ---- walk.c, paging.c, slow.c ---- */
 
 /*
  * Translates for a data or code access at the given privilege; fills the TLB; raises #PF, and #GP(0) for an address
@@ -373,7 +374,7 @@ void code_written(struct cpu *cpu, uint64_t physical, unsigned size);
 /* The same, if there is code: after a write that went by no fast tag. */
 void code_check_write(struct cpu *cpu, uint64_t physical, unsigned size);
 
-/* ---- segments.c ---- */
+/* ---- segments.c, far.c, iret.c ---- */
 
 /* MOV/POP/LDS... into a data segment register or SS (not CS), in any mode, with all checks. */
 void segment_load(struct cpu *cpu, enum segment_name name, uint16_t selector);

@@ -1,5 +1,5 @@
 /*
- * Descriptors, selectors and stacks as segments.c, interrupts.c, task.c and system.c share them.
+ * Descriptors, selectors and stacks as segments.c, far.c, interrupts.c, iret.c, task.c and system.c share them.
  * Source: SDM volume 3A, 3.4 (selectors, descriptors), 3.5 and 5.8 (system descriptors, gates).
  */
 #ifndef SOFT_DESCRIPTOR_H
@@ -112,8 +112,15 @@ void descriptor_to_system_segment(struct cpu *cpu, uint64_t raw, uint64_t upper,
                                   struct segment *segment);
 /* #GP(selector) for code with L and D set in long mode, and, if need64, for any but 64-bit code. */
 void code_width_check(struct cpu *cpu, uint16_t selector, uint64_t raw, bool need64);
+/* Raises `vector` with the selector. */
+_Noreturn void selector_refuse(struct cpu *cpu, unsigned vector, uint16_t selector);
+/* The same if the descriptor's present bit is clear. */
+void descriptor_need_present(struct cpu *cpu, uint16_t selector, uint64_t raw, unsigned vector);
 /* Sets bits in byte 5 of the descriptor in memory (accessed, busy) or clears them. */
 void descriptor_change(struct cpu *cpu, uint16_t selector, uint8_t set, uint8_t clear);
+
+/* Sets the accessed bit of a code or data segment, in memory, unless `raw` has it. */
+void descriptor_mark_accessed(struct cpu *cpu, uint16_t selector, uint64_t raw);
 
 /* Installs a register, hidden part and all; SS also picks the TLB of its privilege. */
 void segment_install(struct cpu *cpu, enum segment_name name, const struct segment *segment);
@@ -130,6 +137,8 @@ void segment_install_null(struct cpu *cpu, enum segment_name name, uint16_t sele
  * the selector, absence #SS(selector). Answers the descriptor.
  */
 uint64_t stack_descriptor(struct cpu *cpu, uint16_t selector, unsigned level, unsigned vector);
+/* May SS be this null selector, at this level, for code with these rights? */
+bool stack_may_be_null(uint32_t rights, const struct cpu *cpu, uint16_t selector, unsigned level);
 /* Return to an outer ring: what DS, ES, FS and GS may not see there becomes null. */
 void segments_leave(struct cpu *cpu);
 /* #GP(0) if an instruction pointer is beyond the limit of this code segment. */
@@ -143,6 +152,8 @@ struct stack {
     uint32_t error; /* of the #SS when it is too small */
 };
 struct stack stack_current(struct cpu *cpu);
+/* The bits of a stack pointer that this stack uses. */
+uint64_t stack_mask_of(const struct cpu *cpu, const struct segment *segment);
 /* The inner stack for `level` out of the TSS, with all checks (#TS, #SS). */
 struct stack stack_inner(struct cpu *cpu, unsigned level);
 /* In long mode there is a pointer only (of the TSS: task_stack64()), and SS becomes null. */
@@ -153,7 +164,7 @@ uint64_t stack_read(struct cpu *cpu, const struct stack *stack, unsigned offset,
 /* ESP or SP = the stack's pointer, by its mask. */
 void stack_commit(struct cpu *cpu, const struct stack *stack);
 
-/* RET and IRET: the code segment to go back to, with all checks; and the way to an outer ring (see segments.c). */
+/* RET and IRET: the code segment to go back to, with all checks; and the way to an outer ring (far.c). */
 uint64_t return_code_descriptor(struct cpu *cpu, uint16_t selector);
 void return_outer(struct cpu *cpu, const struct stack *stack, unsigned offset, unsigned size,
                   uint16_t selector, uint64_t raw, uint64_t rip, uint16_t release);

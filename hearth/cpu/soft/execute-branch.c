@@ -1,5 +1,5 @@
 /*
- * Jumps, conditional jumps, LOOP; far branches, INT and IRET by way of segments.c and interrupts.c.
+ * Jumps, conditional jumps, LOOP; far branches, INT and IRET by way of far.c, interrupts.c and iret.c.
  *
  * Source: SDM volume 2. A branch to outside CS's limit faults at the branch.
  */

@@ -1,5 +1,5 @@
 /*
- * The thin handlers of what system.c, segments.c and x87.c do: operands in, results out, and out of the block where
+ * The thin handlers of what system.c, segments.c, far.c and x87.c do: operands in, results out, and out of the block where
  * mode, flags or mappings may have changed.
  *
  * op->immediate of those with ModRM: its reg field, the operand size in bytes, its rm field, a byte each.

@@ -1,12 +1,12 @@
 /*
- * Exceptions and interrupts: raising them, delivery through IVT and IDT, double and triple faults, IRET, v86 mode with
- * its extensions (VME), debug exceptions.
+ * Exceptions and interrupts: raising them, delivery through IVT and IDT, double and triple faults, INT n in
+ * v86 mode with its extensions (VME).
  *
  * A delivery changes no register before its last access that can fault. While one is under way, delivery.active is
  * set: a fault that arises then meets it in exception_deliver() and the two combine by table 6-5.
  * Left out: machine checks.
- * Source: SDM volume 3A, chapter 6 (6.12 delivery, 6.13 error codes, 6.14 IA-32e mode, 6.15 double faults), 17.2 and 17.3 (debug), 20.2 and
- * 20.3 (v86, redirection); volume 2, the operations of INT n and IRET.
+ * Source: SDM volume 3A, chapter 6 (6.12 delivery, 6.13 error codes, 6.14 IA-32e mode, 6.15 double faults), 20.2 and
+ * 20.3 (v86, redirection); volume 2, the operation of INT n.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,7 +17,6 @@
 #include "cpu/soft/system.h"
 
 enum error_bits { ERROR_EXT = 1 << 0, ERROR_IDT = 1 << 1 };
-enum dr6_bits { DR6_BREAKPOINTS = 0xf, DR6_BS = 1 << 14 };
 enum {
     IVT_ENTRY = 4,
     GATE_SIZE = 8,
@@ -29,9 +28,6 @@ enum {
     REDIRECTION_SIZE = 32, /* bytes below the I/O bitmap */
     FLAGS_CLEARED = FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM,
     FLAGS_CLEARED_REAL = FLAG_IF | FLAG_TF | FLAG_AC | FLAG_RF,
-    /* What IRET takes from the stack at any privilege: with 16-bit operands, and what 32-bit ones add. */
-    FLAGS_RETURNED = FLAGS_ARITHMETIC | FLAG_TF | FLAG_DF | FLAG_NT,
-    FLAGS_RETURNED32 = FLAG_RF | FLAG_AC | FLAG_ID,
 };
 
 /* What is being delivered. */
@@ -307,8 +303,7 @@ static void deliver_gate(struct cpu *cpu, const struct event *event, uint64_t ga
     descriptor_to_segment(raw, selector, &code);
     code_limit_check(cpu, &code, gate_offset(gate));
     push_frame(cpu, &stack, size, event, inner);
-    if (!(raw >> 40 & RIGHTS_ACCESSED))
-        descriptor_change(cpu, selector, RIGHTS_ACCESSED, 0);
+    descriptor_mark_accessed(cpu, selector, raw);
 
     if (cpu->rflags & FLAG_VM)
         leave_v86(cpu);
@@ -350,8 +345,7 @@ static void deliver_gate64(struct cpu *cpu, const struct event *event, uint64_t 
     code_limit_check(cpu, &code, target);
     stack = stack_of_gate64(cpu, gate, inner, level);
     push_frame(cpu, &stack, 8, event, true);
-    if (!(raw >> 40 & RIGHTS_ACCESSED))
-        descriptor_change(cpu, selector, RIGHTS_ACCESSED, 0);
+    descriptor_mark_accessed(cpu, selector, raw);
 
     segment_install_raw(cpu, SEG_CS, selector, level, raw | (uint64_t)RIGHTS_ACCESSED << 40);
     segment_install(cpu, SEG_SS, &stack.segment);
@@ -487,22 +481,15 @@ static void deliver_vme(struct cpu *cpu, struct event *event, bool virtual_if)
     segments_changed(cpu);
 }
 
-/* INT1 is a debug exception like the others: what a data breakpoint under MOV SS has left goes along with it. */
-static void take_pending_debug(struct cpu *cpu)
-{
-    if (cpu->debug_pending)
-        cpu->dr[6] = (cpu->dr[6] & ~(uint64_t)DR6_BREAKPOINTS) | cpu->debug_pending;
-    cpu->debug_pending = 0;
-}
-
 void interrupt_software(struct cpu *cpu, uint8_t vector, bool one_byte, uint64_t next)
 {
     struct event event = {.vector = vector, .next = next, .flags = flags_get(cpu)};
     bool low_iopl = (cpu->rflags & FLAG_IOPL) != FLAG_IOPL;
 
     event.software = !(one_byte && vector == VECTOR_DB);
+    /* INT1 is a debug exception like the others: what a data breakpoint under MOV SS has left goes along with it. */
     if (!event.software)
-        take_pending_debug(cpu);
+        debug_take_pending(cpu);
     cpu->records = 0;
     cpu->why[0] = 0;
     if ((cpu->cr0 & CR0_PE) && (cpu->rflags & FLAG_VM) && !one_byte) {
@@ -520,186 +507,4 @@ void interrupt_software(struct cpu *cpu, uint8_t vector, bool one_byte, uint64_t
     record(cpu, &event, false);
     begin(cpu, &event, !event.software, true);
     deliver(cpu, &event);
-}
-
-/* ---- IRET ---- */
-
-/* RF holds for one instruction; it is kept only where somebody can see it, since that one runs by itself then. */
-static void return_flags(struct cpu *cpu, uint64_t value, uint64_t mask)
-{
-    if (!debug_watches_code(cpu) && !(value & FLAG_TF))
-        value &= ~(uint64_t)FLAG_RF;
-    flags_set(cpu, (flags_get(cpu) & ~mask) | (value & mask));
-}
-
-/* CS:IP of real or v86 mode. */
-static void return_real_to(struct cpu *cpu, uint64_t rip, uint16_t selector)
-{
-    code_limit_check(cpu, &cpu->segment[SEG_CS], rip);
-    segment_load_real(cpu, SEG_CS, selector);
-    cpu->rip = rip;
-    cpu->op = NULL;
-}
-
-static void return_real(struct cpu *cpu, unsigned size)
-{
-    bool v86 = cpu->cr0 & CR0_PE, low_iopl = v86 && (cpu->rflags & FLAG_IOPL) != FLAG_IOPL;
-    struct stack stack = stack_current(cpu);
-    uint64_t mask = FLAGS_RETURNED | FLAG_IF | (v86 ? 0 : FLAG_IOPL) | (size == 2 ? 0 : FLAGS_RETURNED32);
-    uint64_t rip, flags;
-    uint16_t selector;
-
-    if (low_iopl && !(size == 2 && (cpu->cr4 & CR4_VME))) {
-        fault_because(cpu, "IRET in v86 mode with IOPL below 3");
-        fault_error(cpu, VECTOR_GP, 0);
-    }
-    rip = stack_read(cpu, &stack, 0, size);
-    selector = stack_read(cpu, &stack, size, size);
-    flags = stack_read(cpu, &stack, 2 * size, size);
-    if (low_iopl) {
-        if ((flags & FLAG_TF) || ((flags & FLAG_IF) && (cpu->rflags & FLAG_VIP))) {
-            fault_because(cpu, "IRET in v86 mode sets TF, or IF while VIP is set");
-            fault_error(cpu, VECTOR_GP, 0);
-        }
-        mask = (mask & ~(uint64_t)FLAG_IF) | FLAG_VIF;
-        flags |= flags & FLAG_IF ? FLAG_VIF : 0;
-    }
-    return_real_to(cpu, rip, selector);
-    stack.pointer += 3 * size;
-    stack_commit(cpu, &stack);
-    return_flags(cpu, flags, mask);
-}
-
-static void return_task(struct cpu *cpu)
-{
-    uint16_t link;
-    uint64_t raw, next = cpu->op ? next_rip(cpu, cpu->op) : cpu->rip;
-
-    if (in_long_mode(cpu)) {
-        fault_because(cpu, "IRET with NT set: there are no tasks in long mode");
-        fault_error(cpu, VECTOR_GP, 0);
-    }
-    link = load_system(cpu, cpu->tr.base, 2);
-    if (link & SELECTOR_LDT) {
-        fault_because(cpu, "IRET with NT set: the back link 0x%04x in the TSS is an LDT selector", link);
-        fault_error(cpu, VECTOR_TS, link & ERROR_SELECTOR);
-    }
-    raw = descriptor_need(cpu, link, VECTOR_TS, "IRET with NT set: the back link");
-    if (!raw_is_tss(raw) || !(raw_type(raw) & TYPE_BUSY)) {
-        fault_because(cpu, "IRET with NT set: the back link leads to %s, which is %s, not a busy TSS",
-                      selector_words(link).text, raw_words(raw));
-        fault_error(cpu, VECTOR_TS, link & ERROR_SELECTOR);
-    }
-    if (!raw_present(raw)) {
-        fault_because(cpu, "IRET with NT set: %s is not present", selector_words(link).text);
-        fault_error(cpu, VECTOR_NP, link & ERROR_SELECTOR);
-    }
-    task_switch(cpu, link, raw, TASK_RETURN, next, false, 0);
-}
-
-/* From ring 0 with VM set in the popped image. */
-static void return_to_v86(struct cpu *cpu, const struct stack *stack, uint64_t rip, uint16_t code,
-                          uint64_t flags)
-{
-    static const enum segment_name order[] = {SEG_SS, SEG_ES, SEG_DS, SEG_FS, SEG_GS};
-    uint64_t mask = FLAGS_RETURNED | FLAGS_RETURNED32 | FLAG_IF | FLAG_IOPL | FLAG_VM | FLAG_VIF | FLAG_VIP;
-    uint64_t pointer = stack_read(cpu, stack, 12, 4);
-    uint16_t selectors[5];
-
-    for (int i = 0; i < 5; i++)
-        selectors[i] = stack_read(cpu, stack, 16 + 4 * i, 4);
-    code_limit_check(cpu, &(struct segment){.selector = code, .limit = 0xffff}, rip);
-    return_flags(cpu, flags, mask);
-    segment_load_real(cpu, SEG_CS, code);
-    for (int i = 0; i < 5; i++)
-        segment_load_real(cpu, order[i], selectors[i]);
-    cpu->gpr[RSP] = pointer;
-    cpu->rip = rip;
-    cpu->op = NULL;
-}
-
-static void return_protected(struct cpu *cpu, unsigned size)
-{
-    struct stack stack = stack_current(cpu);
-    unsigned level = cpl(cpu), iopl = (cpu->rflags & FLAG_IOPL) >> FLAG_IOPL_SHIFT;
-    uint64_t rip = stack_read(cpu, &stack, 0, size);
-    uint16_t selector = stack_read(cpu, &stack, size, size);
-    uint64_t flags = stack_read(cpu, &stack, 2 * size, size), mask = FLAGS_RETURNED, raw;
-    struct segment code;
-
-    if (size == 4 && (flags & FLAG_VM) && level == 0 && !in_long_mode(cpu)) {
-        return_to_v86(cpu, &stack, rip, selector, flags);
-        return;
-    }
-    mask |= size == 2 ? 0 : FLAGS_RETURNED32;
-    mask |= level <= iopl ? FLAG_IF : 0;
-    mask |= level == 0 ? FLAG_IOPL | (size == 2 ? 0 : FLAG_VIF | FLAG_VIP) : 0;
-    raw = return_code_descriptor(cpu, selector);
-    /* 64-bit code always takes a stack too. */
-    if ((selector & SELECTOR_RPL) > level || in_64bit_code(cpu)) {
-        return_outer(cpu, &stack, 3 * size, size, selector, raw, rip, 0);
-    } else {
-        descriptor_to_segment(raw, selector, &code);
-        code_limit_check(cpu, &code, rip);
-        segment_install_raw(cpu, SEG_CS, selector, level, raw);
-        cpu->rip = rip;
-        cpu->op = NULL;
-        stack.pointer += 3 * size;
-        stack_commit(cpu, &stack);
-    }
-    return_flags(cpu, flags, mask);
-}
-
-void interrupt_return(struct cpu *cpu, unsigned size)
-{
-    if (!in_protected_mode(cpu))
-        return_real(cpu, size);
-    else if (cpu->rflags & FLAG_NT)
-        return_task(cpu);
-    else
-        return_protected(cpu, size);
-    cpu->nmi_blocked = false;
-    segments_changed(cpu);
-}
-
-/* ---- debug exceptions ---- */
-
-void debug_step_after(struct cpu *cpu)
-{
-    cpu->step_skipped = true;
-    if (cpu->rflags & FLAG_TF)
-        cpu->debug_pending |= DR6_BS;
-}
-
-void debug_before(struct cpu *cpu)
-{
-    uint64_t linear = cpu->segment[SEG_CS].base + cpu->rip;
-    uint32_t hit = 0;
-
-    linear = in_64bit_code(cpu) ? linear : (uint32_t)linear;
-    if (cpu->rflags & FLAG_RF) {
-        cpu->rflags &= ~(uint64_t)FLAG_RF;
-        return;
-    }
-    for (int i = 0; i < 4; i++)
-        if ((cpu->dr[7] >> (2 * i) & 3) && !(cpu->dr[7] >> (16 + 4 * i) & 3) &&
-            system_linear(cpu, cpu->dr[i]) == linear)
-            hit |= 1u << i;
-    if (!hit)
-        return;
-    cpu->dr[6] = (cpu->dr[6] & ~(uint64_t)DR6_BREAKPOINTS) | hit;
-    fault_because(cpu, "breakpoint on execution at 0x%llx", (unsigned long long)linear);
-    fault(cpu, VECTOR_DB);
-}
-
-void debug_after(struct cpu *cpu, bool stepped)
-{
-    uint32_t bits = cpu->debug_pending | (stepped ? DR6_BS : 0);
-
-    cpu->debug_pending = 0;
-    if (!bits)
-        return;
-    cpu->dr[6] = (cpu->dr[6] & ~(uint64_t)DR6_BREAKPOINTS) | bits;
-    fault_because(cpu, "%s", bits & DR6_BS ? "single step (TF)" : "a data breakpoint or the TSS's T bit");
-    fault(cpu, VECTOR_DB);
 }

@@ -99,7 +99,7 @@ uint64_t system_pushf(struct cpu *cpu, unsigned size);
 void system_popf_check(struct cpu *cpu, unsigned size);
 void system_popf(struct cpu *cpu, uint64_t value, unsigned size);
 
-/* ---- debug registers at work: interrupts.c ---- */
+/* ---- debug registers at work: debug.c ---- */
 
 /* Are there breakpoints on execution (then blocks are of one instruction and start with the next call)? */
 static inline bool debug_watches_code(const struct cpu *cpu)
@@ -117,6 +117,8 @@ bool debugger_watches(const struct cpu *cpu, uint64_t page);
 void debug_before(struct cpu *cpu);
 /* For the instruction under way: it traps by the TF that it leaves, not by the one that it found. */
 void debug_step_after(struct cpu *cpu);
+/* The data breakpoints that wait go into DR6; for INT1. */
+void debug_take_pending(struct cpu *cpu);
 /* After an instruction that ran with TF set (`stepped`) or when cpu->debug_pending is not 0, cpu->rip exact and cpu->op
  * NULL: raises #DB as a trap. */
 void debug_after(struct cpu *cpu, bool stepped);
