@@ -111,9 +111,14 @@ PUBLIC void console_log_show(void)
     console_unlock();
 }
 
+PUBLIC int console_takes_keys(void)
+{
+    return console.key_in - console.key_out < KEYS;
+}
+
 PUBLIC void console_key(int key)
 {
-    if (console.key_in - console.key_out < KEYS)
+    if (console_takes_keys())
         console.keys[console.key_in++ % KEYS] = key;
 }
 
@@ -121,5 +126,8 @@ PUBLIC int console_get_key(void)
 {
     if (console.key_in == console.key_out)
         return -1;
-    return console.keys[console.key_out++ % KEYS];
+    int was_full = !console_takes_keys(), key = console.keys[console.key_out++ % KEYS];
+    if (was_full)
+        serial_listen();
+    return key;
 }

@@ -89,8 +89,18 @@ PRIVATE void terminal_byte(u8 c)
     }
 }
 
+/* A paste is faster than the screen. What the console has no room for stays in the port, which asks for no more
+ * interrupts until serial_listen(): a sender that heeds flow control waits, and nothing is lost. */
 PUBLIC void serial_interrupt(void)
 {
-    for (u32 i = 0; present && i < POLLS && (in_u8(LSR) & LSR_RECEIVED); i++)
+    for (u32 i = 0; present && i < POLLS && console_takes_keys() && (in_u8(LSR) & LSR_RECEIVED); i++)
         terminal_byte(in_u8(RBR));
+    if (present && !console_takes_keys())
+        out_u8(IER, 0);
+}
+
+PUBLIC void serial_listen(void)
+{
+    if (present)
+        out_u8(IER, IER_RECEIVED);
 }

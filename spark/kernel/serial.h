@@ -6,5 +6,6 @@ void serial_init(void);
 int serial_present(void);
 void serial_put(char c);
 void serial_interrupt(void); /* IRQ 4 */
+void serial_listen(void);    /* the console takes keys again */
 
 #endif

@@ -144,6 +144,8 @@ def test_serial_editing(session):
         find(r"timer interrupts$", machine.command("upt\t"))
         machine.command("echo " + "w" * 300)  # more than a line holds
         find(r"^still here$", machine.command("echo still here"))
+        machine.command("w" * 5000 + "\recho all of it")  # a paste, faster than the echo
+        machine.wait(r"^all of it$")
 
 
 @case("clear empties the screen, and output scrolls")
