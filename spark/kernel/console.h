@@ -21,7 +21,7 @@ void console_log_show(void);
 enum { KEY_UP = 0x100, KEY_DOWN, KEY_LEFT, KEY_RIGHT, KEY_HOME, KEY_END, KEY_DELETE };
 
 int console_takes_keys(void); /* 0: the next key would be lost */
-void console_key(int key); /* from an interrupt: a key was pressed */
-int console_get_key(void); /* -1: none is waiting */
+void console_key(int key);    /* from an interrupt: a key was pressed */
+int console_get_key(void);    /* -1: none is waiting */
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * Random bytes as code, in every mode of the software CPU, for as many seconds as the command line says: `random_code
- * SECONDS [SEED]`. Nothing a guest executes may crash hearth; built with sanitizers (make SAN=1) it shows what would.
+ * SECONDS [SEED [TRANSLATE_AFTER]]`; TRANSLATE_AFTER as in cpu/engine.h. Nothing a guest executes may crash hearth; built with
+ * sanitizers (make SAN=1) it shows what would.
  *
  * Each round makes memory (code, descriptor tables, page tables) out of random bytes with some sense in them, picks a
- * mode and lets it run for a moment; whatever it does then, it ends by a kick.
+ * mode and lets two CPUs run for a moment in it, each on its thread; whatever they do then, it ends by a kick.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -26,15 +27,18 @@ enum {
     CODE_SIZE = 0x10000,
     STACK = 0x30000,
     SLICE_US = 2000,
+    CPUS = 2,
 };
 enum mode { REAL, V86, PROTECTED_16, PROTECTED_32, PAGED_32, PAGED_PAE, LONG_64, COMPATIBILITY, MODES };
 
 struct rig {
     struct engine_machine machine;
     struct engine *engine;
-    struct vcpu *vcpu;
+    struct vcpu *vcpu[CPUS];
     uint8_t *ram;
-    volatile bool ended;
+    pthread_barrier_t begin, end; /* of a round: CPU 1's thread waits there too */
+    unsigned slices;              /* kicks after which a round is over */
+    _Atomic bool ended;
 };
 
 static uint64_t seed;
@@ -50,10 +54,10 @@ static uint64_t random_next(void)
 static uint8_t no_interrupt(void *opaque)
 {
     (void)opaque;
-    return random_next();
+    return rand();
 }
 
-static void rig_open(struct rig *rig)
+static void rig_open(struct rig *rig, int translate_after)
 {
     char error[200] = "no reason given";
     struct memory_range ram = {.size = MEMORY, .writable = true, .name = "ram"};
@@ -63,7 +67,8 @@ static void rig_open(struct rig *rig)
     rig->machine.ports = bus_create("port", 65536);
     rig->machine.mmio = bus_create("mmio", UINT64_MAX);
     rig->machine.clock = clock_create();
-    rig->machine.cpus = 1;
+    rig->machine.cpus = CPUS;
+    rig->machine.translate_after = translate_after;
     rig->machine.acknowledge = no_interrupt;
     machine_lock();
     memory_map(rig->machine.memory, &ram);
@@ -71,7 +76,10 @@ static void rig_open(struct rig *rig)
     machine_unlock();
     if (!rig->engine)
         die("engine_soft: %s", error);
-    rig->vcpu = engine_soft.vcpu(rig->engine, 0);
+    for (unsigned i = 0; i < CPUS; i++)
+        rig->vcpu[i] = engine_soft.vcpu(rig->engine, i);
+    pthread_barrier_init(&rig->begin, NULL, CPUS);
+    pthread_barrier_init(&rig->end, NULL, CPUS);
 }
 
 static void *kick(void *opaque)
@@ -80,7 +88,8 @@ static void *kick(void *opaque)
 
     while (!rig->ended) {
         usleep(SLICE_US);
-        engine_soft.kick(rig->vcpu);
+        for (unsigned i = 0; i < CPUS; i++)
+            engine_soft.kick(rig->vcpu[i]);
     }
     return NULL;
 }
@@ -128,7 +137,7 @@ static void tables_make(struct rig *rig, bool wide)
 }
 
 /* 8 MiB of themselves, with some entries spoiled. */
-static uint64_t pages_make(struct rig *rig, enum mode mode)
+static void pages_make(struct rig *rig, enum mode mode)
 {
     unsigned size = mode == PAGED_32 ? 4 : 8, entries = 4096 / size, large = mode == PAGED_32 ? 22 : 21;
     uint32_t directory = mode == LONG_64 || mode == COMPATIBILITY ? TABLES + 0x2000
@@ -145,11 +154,10 @@ static uint64_t pages_make(struct rig *rig, enum mode mode)
         put(rig, TABLES + 0x3000 + size * i,
             random_next() & 31 ? (uint64_t)i << 12 | 7 | (random_next() & 0x160) : random_next(), size);
     if (mode == PAGED_32)
-        return TABLES;
+        return;
     put(rig, TABLES, (TABLES + 0x1000) | (mode == PAGED_PAE ? 1 : 7), 8);
     if (mode != PAGED_PAE)
         put(rig, TABLES + 0x1000, (TABLES + 0x2000) | 7, 8);
-    return TABLES;
 }
 
 static struct segment segment(uint16_t selector, uint32_t rights, uint64_t base, uint32_t limit)
@@ -172,12 +180,13 @@ static void segments_make(struct cpu_state *state, enum mode mode)
             state->segment[i] = segment(CODE >> 4, 0x93 | ring << RIGHTS_DPL_SHIFT, CODE, UINT16_MAX);
 }
 
-static void state_make(struct rig *rig, enum mode mode, struct cpu_state *state)
+static void state_make(enum mode mode, struct vcpu *vcpu, struct cpu_state *state)
 {
     bool wide = mode == LONG_64 || mode == COMPATIBILITY, paged = mode >= PAGED_32;
 
-    engine_soft.reset(rig->vcpu);
-    engine_soft.get_state(rig->vcpu, state);
+    engine_soft.reset(vcpu);
+    engine_soft.get_state(vcpu, state);
+    state->halted = false;
     for (int i = 0; i < GPR_COUNT; i++)
         state->gpr[i] = random_next() & 3 ? random_next() & (MEMORY - 1) : random_next();
     state->gpr[RSP] = mode == REAL || mode == V86 ? 0xfff0 : STACK;
@@ -192,9 +201,27 @@ static void state_make(struct rig *rig, enum mode mode, struct cpu_state *state)
     state->cr0 = (mode == REAL ? 0 : CR0_PE) | CR0_ET | (paged ? CR0_PG : 0) |
                  (random_next() & (CR0_WP | CR0_AM | CR0_NE | CR0_MP));
     state->cr4 = CR4_PSE | CR4_OSFXSR | CR4_OSXMMEXCPT | (wide || mode == PAGED_PAE ? CR4_PAE : 0) |
-                 (random_next() & (CR4_VME | CR4_PGE | CR4_DE | CR4_OSXSAVE | CR4_FSGSBASE | CR4_UMIP));
+                 (random_next() & (CR4_VME | CR4_PGE | CR4_DE | CR4_OSXSAVE | CR4_FSGSBASE | CR4_UMIP)) |
+                 (random_next() & 3 ? 0 : random_next() & (CR4_SMEP | CR4_SMAP | (wide ? CR4_PCIDE : 0)));
     state->efer = wide ? EFER_LME | EFER_LMA | EFER_SCE | EFER_NXE : 0;
-    state->cr3 = paged ? pages_make(rig, mode) : 0;
+    state->cr3 = paged ? TABLES : 0;
+}
+
+static void slices_run(struct rig *rig, struct vcpu *vcpu)
+{
+    for (unsigned i = 0; i < rig->slices && engine_soft.run(vcpu) == RUN_KICKED; i++)
+        continue;
+}
+
+static void *second_run(void *opaque)
+{
+    struct rig *rig = opaque;
+
+    while (pthread_barrier_wait(&rig->begin), !rig->ended) {
+        slices_run(rig, rig->vcpu[1]);
+        pthread_barrier_wait(&rig->end);
+    }
+    return NULL;
 }
 
 static void round_run(struct rig *rig, enum mode mode)
@@ -205,12 +232,18 @@ static void round_run(struct rig *rig, enum mode mode)
     fill(rig, mode == REAL ? 0 : CODE, mode == REAL ? CODE + CODE_SIZE : CODE_SIZE);
     if (mode != REAL)
         tables_make(rig, mode == LONG_64 || mode == COMPATIBILITY);
-    state_make(rig, mode, &state);
+    if (mode >= PAGED_32)
+        pages_make(rig, mode);
     memory_tell_written(rig->machine.memory, 0, MEMORY);
-    engine_soft.set_state(rig->vcpu, &state);
+    for (unsigned i = 0; i < CPUS; i++) {
+        state_make(mode, rig->vcpu[i], &state);
+        engine_soft.set_state(rig->vcpu[i], &state);
+    }
     machine_unlock();
-    while (engine_soft.run(rig->vcpu) == RUN_KICKED && !(random_next() & 3))
-        continue;
+    rig->slices = random_next() & 3 ? 1 : 3;
+    pthread_barrier_wait(&rig->begin);
+    slices_run(rig, rig->vcpu[0]);
+    pthread_barrier_wait(&rig->end);
 }
 
 int main(int count, char **arguments)
@@ -218,16 +251,19 @@ int main(int count, char **arguments)
     static struct rig rig;
     time_t end = time(NULL) + (count > 1 ? atoi(arguments[1]) : 10);
     unsigned long rounds = 0;
-    pthread_t kicker;
+    pthread_t kicker, second;
 
     seed = count > 2 ? strtoull(arguments[2], NULL, 0) : (uint64_t)time(NULL);
     seed = seed * 0x9e3779b97f4a7c15ull | 1;
     printf("1..1\n# seed %s\n", count > 2 ? arguments[2] : "by the time");
-    rig_open(&rig);
+    rig_open(&rig, count > 3 ? atoi(arguments[3]) : 0);
     pthread_create(&kicker, NULL, kick, &rig);
+    pthread_create(&second, NULL, second_run, &rig);
     for (; time(NULL) < end; rounds++)
         round_run(&rig, rounds % MODES);
     rig.ended = true;
+    pthread_barrier_wait(&rig.begin);
+    pthread_join(second, NULL);
     pthread_join(kicker, NULL);
     printf("ok 1 - random bytes as code: %lu rounds in %d modes\n", rounds, MODES);
     machine_lock();

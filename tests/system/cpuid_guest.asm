@@ -1,6 +1,6 @@
 ; A boot sector that writes CPUID's leaves to port E9h, a line of eight hexadecimal numbers each: leaf, sub-leaf, EAX, EBX,
 ; ECX, EDX; then one with what three instructions came to that a model may not have: 0 done, 6 undefined (CMOVcc,
-; POPCNT, an SSE instruction).
+; POPCNT, an SSE instruction; x2APIC in APIC_BASE, RDMSR of TSC_DEADLINE).
         org 0x7c00
         bits 16
 
@@ -60,6 +60,18 @@ start:  cli
         xor eax, eax
         movaps xmm0, xmm0
 .3:     call hex
+        mov word [resume], .4
+        mov ecx, 0x1b
+        rdmsr
+        or ah, 1 << 2
+        wrmsr
+        xor eax, eax
+.4:     call hex
+        mov word [resume], .5
+        mov ecx, 0x6e0
+        rdmsr
+        xor eax, eax
+.5:     call hex
         mov al, 10
         out 0xe9, al
         mov al, 0

@@ -544,6 +544,23 @@ static void a_startup_ipi_starts_another_cpu(void **state)
     assert_false(rig->state.halted);
 }
 
+/* A state with PAE paging on: the pointers that CR3 leads to are loaded along with it. */
+static void a_state_with_pae_paging_runs(void **state)
+{
+    enum { POINTERS = 0x30000, DIRECTORY = 0x31000, PRESENT_LARGE = 0x83 };
+    struct rig *rig = *state;
+
+    rig_mode(rig, 32);
+    memcpy(rig->ram + POINTERS, &(uint64_t){DIRECTORY | 1}, 8);
+    for (uint64_t i = 0; i < 2; i++)
+        memcpy(rig->ram + DIRECTORY + 8 * i, &(uint64_t){i << 21 | PRESENT_LARGE}, 8);
+    rig->state.cr0 |= CR0_PG;
+    rig->state.cr4 |= CR4_PAE;
+    rig->state.cr3 = POINTERS;
+    RUN("\xb0\x11"); /* mov al, 0x11 */
+    assert_int_equal(rig->state.gpr[RAX] & 0xff, 0x11);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(int argc, char **argv)
@@ -573,6 +590,7 @@ int main(int argc, char **argv)
         TEST(a_triple_fault_shuts_down),
         TEST(a_changed_map_is_seen_at_once),
         TEST(init_starts_the_first_cpu_anew),
+        TEST(a_state_with_pae_paging_runs),
         TEST(a_startup_ipi_starts_another_cpu),
     };
 

@@ -15,6 +15,7 @@
 enum msr {
     MSR_TIME_STAMP_COUNTER = 0x10,
     MSR_PLATFORM_ID = 0x17,
+    MSR_APIC_BASE = 0x1b, /* lapic.c */
     MSR_EBL_CR_POWERON = 0x2a,
     MSR_FEATURE_CONTROL = 0x3a,
     MSR_TSC_ADJUST = 0x3b,
@@ -37,6 +38,7 @@ enum msr {
     MSR_MTRR_FIXED_4K = 0x268,  /* eight */
     MSR_PAT = 0x277,
     MSR_MTRR_DEFAULT = 0x2ff,
+    MSR_TSC_DEADLINE = 0x6e0, /* lapic.c */
 };
 #define MSR_EFER           0xc0000080u
 #define MSR_STAR           0xc0000081u
@@ -67,6 +69,7 @@ enum mtrr_bits {
     MTRR_MASK_RESERVED = 0x7ff,
 };
 enum { COUNTERS = 4 };
+enum apic_base_bits { APIC_BASE_X2APIC = 1 << 10 };
 enum misc_enable { MISC_FAST_STRINGS = 1 << 0 };
 #define RESET_PAT       0x0007040600070406u
 #define BEYOND_PHYSICAL (UINT64_MAX << PHYSICAL_BITS)
@@ -228,10 +231,22 @@ static void tsc_add(struct cpu *cpu, uint64_t difference)
 
 /* ---- RDMSR and WRMSR ---- */
 
+/* What the model's CPUID does not tell of, its APIC has not got. */
+static bool apic_has(const struct cpu *cpu, uint32_t number, uint64_t value)
+{
+    uint32_t features = cpu->soft->cpuid.model.features.word[WORD_1_ECX];
+
+    if (number == MSR_TSC_DEADLINE)
+        return features & FEATURE_DEADLINE;
+    return number != MSR_APIC_BASE || !(value & APIC_BASE_X2APIC) || (features & FEATURE_X2APIC);
+}
+
 static bool apic_read(struct cpu *cpu, uint32_t number, uint64_t *value)
 {
     bool there;
 
+    if (!apic_has(cpu, number, 0))
+        return false;
     cpu_lock(cpu);
     there = lapic_msr_read(cpu->lapic, number, value);
     cpu_unlock(cpu);
@@ -242,6 +257,8 @@ static bool apic_write(struct cpu *cpu, uint32_t number, uint64_t value)
 {
     bool there;
 
+    if (!apic_has(cpu, number, value))
+        return false;
     cpu_lock(cpu);
     there = lapic_msr_write(cpu->lapic, number, value);
     cpu_unlock(cpu);

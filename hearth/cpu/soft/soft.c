@@ -385,6 +385,7 @@ static void soft_get_state(struct vcpu *vcpu, struct cpu_state *state)
 static void soft_set_state(struct vcpu *vcpu, const struct cpu_state *state)
 {
     struct cpu *cpu = cpu_of(vcpu);
+    bool other_tables = cpu->cr3 != state->cr3 || cpu->cr0 != state->cr0 || cpu->cr4 != state->cr4;
 
     memcpy(cpu->gpr, state->gpr, sizeof(cpu->gpr));
     memcpy(cpu->segment, state->segment, sizeof(cpu->segment));
@@ -401,7 +402,10 @@ static void soft_set_state(struct vcpu *vcpu, const struct cpu_state *state)
     cpu->cr4 = state->cr4;
     lapic_set_cr8(cpu->lapic, state->cr8);
     cpu->efer = state->efer;
+    if (other_tables && (cpu->cr0 & CR0_PG) && (cpu->cr4 & CR4_PAE) && !in_long_mode(cpu))
+        paging_load_pointers(cpu, cpu->cr3);
     cpu->halted = state->halted;
+    cpu->dormant = cpu->dormant && state->halted;
     cpu->interrupt_shadow = state->interrupt_shadow;
     cpu->shutdown = false;
     cpu->records = 0;
