@@ -34,11 +34,13 @@ static char *line_run(struct qmp_call *call, const char *line, int64_t cpu, bool
     return said;
 }
 
+enum { LINE_MOST = 4096 };
+
 static json_t *line_do(struct qmp_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static json_t *line_do(struct qmp_call *call, const char *format, ...)
 {
-    char line[4096];
+    char line[LINE_MOST];
     va_list arguments;
     if (call->error)
         return NULL;
@@ -52,9 +54,9 @@ static json_t *line_do(struct qmp_call *call, const char *format, ...)
     return NULL;
 }
 
-/* A file's name as the human monitor reads it. */
+/* A file's name as the human monitor reads it. One that has to be cut off is too long for line_do(), too. */
 struct quoted {
-    char text[2048];
+    char text[LINE_MOST + 4];
 };
 
 static struct quoted quote(const char *text)

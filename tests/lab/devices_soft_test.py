@@ -3,8 +3,6 @@
 silent, virtio input devices, the clock at the date it was told. Prints TAP."""
 import os
 import re
-import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -20,8 +18,8 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 echo "guest: clocks $(cat /sys/devices/system/clocksource/clocksource0/available_clocksource)"
-echo "guest: year $(date +%%Y)"
-for module in %s; do
+echo "guest: year $(date +%Y)"
+for module in $(cat /modules/order); do
     options=; [ $module = i6300esb ] && options="heartbeat=2"
     insmod /modules/$module.ko $options || echo "insmod $module failed"
 done
@@ -37,21 +35,6 @@ poweroff -f
 """
 
 
-def initramfs(path, busybox):
-    modules = lab.drivers(*MODULES)
-    with open(path, "wb") as output:
-        archive = lab.Archive(output)
-        for folder in ("/dev", "/proc", "/sys", "/bin", "/modules"):
-            archive.folder(folder)
-        archive.entry("/dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
-        with open(busybox, "rb") as file:
-            archive.add("/bin/busybox", file.read())
-        for name, data in modules.items():
-            archive.add(f"/modules/{name}.ko", data)
-        archive.add("/init", (INIT % " ".join(modules)).encode())
-        archive.end()
-
-
 def boot(image, guest):
     done = subprocess.run([HEARTH, "-accel", "soft", "-nographic", "-m", "192", "-kernel", image, "-initrd", guest, "-append",
                            "console=ttyS0 quiet panic=-1", "-device", "i6300esb", "-device",
@@ -62,14 +45,11 @@ def boot(image, guest):
 
 
 def main():
-    busybox = shutil.which("busybox")
     with tempfile.TemporaryDirectory(prefix="devices-") as folder:
         guest = os.path.join(folder, "initramfs")
         try:
-            if not busybox:
-                raise lab.Unavailable("no static busybox: sudo apt-get install busybox-static")
             image, _ = lab.kernel()
-            initramfs(guest, busybox)
+            lab.initramfs(guest, INIT, MODULES)
         except lab.Unavailable as why:
             return lab.skip_all(why)
         status, text = boot(image, guest)

@@ -7,7 +7,6 @@ import random
 import re
 import shutil
 import signal
-import stat
 import struct
 import subprocess
 import sys
@@ -28,7 +27,7 @@ export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
-for module in %s; do insmod /modules/$module.ko || echo "insmod $module failed"; done
+for module in $(cat /modules/order); do insmod /modules/$module.ko || echo "insmod $module failed"; done
 for disk in sda vda; do
     until [ -b /dev/$disk ]; do sleep 0.1; done
     mkdir /$disk
@@ -41,22 +40,6 @@ wait
 echo "the writers have ended"
 sleep 1000
 """
-
-
-def initramfs(path):
-    modules = lab.drivers(*MODULES)
-    with open(path, "wb") as output:
-        archive = lab.Archive(output)
-        for folder in ("/dev", "/proc", "/sys", "/bin", "/modules"):
-            archive.folder(folder)
-        archive.entry("/dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
-        for program in (shutil.which("busybox"), WRITER):
-            with open(program, "rb") as file:
-                archive.add(f"/bin/{os.path.basename(program)}", file.read())
-        for name, data in modules.items():
-            archive.add(f"/modules/{name}.ko", data)
-        archive.add("/init", (INIT % " ".join(modules)).encode())
-        archive.end()
 
 
 def tool(*command, good=(0,)):
@@ -120,7 +103,7 @@ def round_run(folder, first, acknowledgements):
 def prepare(folder):
     image, _ = lab.kernel()
     os.symlink(image, os.path.join(folder, "kernel"))
-    initramfs(os.path.join(folder, "initramfs"))
+    lab.initramfs(os.path.join(folder, "initramfs"), INIT, MODULES, [WRITER])
     raw = os.path.join(folder, "ide.raw")
     with open(raw, "wb") as file:
         file.truncate(MEGABYTES << 20)
@@ -132,7 +115,7 @@ def main():
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     with tempfile.TemporaryDirectory(prefix="flush-") as folder:
         try:
-            for program, package in (("busybox", "busybox-static"), ("mke2fs", "e2fsprogs"), ("debugfs", "e2fsprogs"),
+            for program, package in (("mke2fs", "e2fsprogs"), ("debugfs", "e2fsprogs"),
                                      ("qemu-img", "qemu-utils")):
                 if not shutil.which(program):
                     raise lab.Unavailable(f"no {program}: sudo apt-get install {package}")

@@ -164,6 +164,29 @@ class Archive:
         self.entry("TRAILER!!!", 0)
 
 
+def initramfs(path, init, modules=(), programs=()):
+    """A file for -initrd: static busybox, more programs beside it, drivers with those they need in /modules (`order` lists
+    them as they have to be loaded), and the script that is started."""
+    busybox = shutil.which("busybox")
+    if not busybox or libraries(busybox):
+        raise Unavailable("no static busybox: sudo apt-get install busybox-static")
+    content = drivers(*modules)
+    with open(path, "wb") as output:
+        archive = Archive(output)
+        for folder in ("/dev", "/proc", "/sys", "/tmp", "/bin"):
+            archive.folder(folder)
+        for name, number in (("console", (5, 1)), ("null", (1, 3)), ("zero", (1, 5))):
+            archive.entry(f"/dev/{name}", stat.S_IFCHR | 0o600, device=number)
+        for program in (busybox, *programs):
+            with open(program, "rb") as file:
+                archive.add(f"/bin/{os.path.basename(program)}", file.read())
+        for name, data in content.items():
+            archive.add(f"/modules/{name}.ko", data)
+        archive.add("/modules/order", "".join(name + "\n" for name in content).encode())
+        archive.add("/init", init.encode())
+        archive.end()
+
+
 def libraries(program):
     """The shared libraries of a program, its loader included; none for what is no dynamic ELF file."""
     with open(program, "rb") as file:

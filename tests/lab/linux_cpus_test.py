@@ -3,8 +3,6 @@
 it runs. No lab is booted for this one; it shares the lab's kernel package."""
 import os
 import re
-import shutil
-import stat
 import sys
 import tempfile
 
@@ -13,7 +11,7 @@ import lab
 sys.path.insert(0, os.path.join(lab.ROOT, "tests", "system"))
 from hearth import Machine, expect, main, wait_for  # noqa: E402
 
-INIT = b"""#!/bin/busybox sh
+INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc
@@ -26,18 +24,6 @@ done
 """
 SMP = "4,maxcpus=8,sockets=2,cores=2,threads=2"
 UUID = "550e8400-e29b-41d4-a716-446655440000"
-
-
-def initramfs(path, busybox):
-    with open(path, "wb") as output:
-        archive = lab.Archive(output)
-        for folder in ("/dev", "/proc", "/sys", "/bin"):
-            archive.folder(folder)
-        archive.entry("/dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
-        with open(busybox, "rb") as file:
-            archive.add("/bin/busybox", file.read())
-        archive.add("/init", INIT)
-        archive.end()
 
 
 class Guest:
@@ -157,15 +143,12 @@ def nothing_to_complain_of():
 
 
 STATE = {}
-busybox = shutil.which("busybox")
-try:
-    if not busybox:
-        raise lab.Unavailable("no static busybox: sudo apt-get install busybox-static")
-    kernel, _ = lab.kernel()
-except lab.Unavailable as why:
-    sys.exit(lab.skip_all(why))
 with tempfile.TemporaryDirectory(prefix="linux-cpus-") as folder:
-    initramfs(os.path.join(folder, "initramfs"), busybox)
+    try:
+        kernel, _ = lab.kernel()
+        lab.initramfs(os.path.join(folder, "initramfs"), INIT)
+    except lab.Unavailable as why:
+        sys.exit(lab.skip_all(why))
     machine = Machine("-accel", "soft", "-m", "512", "-smp", SMP, "-kernel", kernel, "-initrd", os.path.join(folder, "initramfs"),
                       "-append", "console=ttyS0 quiet", "-uuid", UUID, "-smbios", "type=1,serial=S123", "-nodefaults")
     try:

@@ -3,15 +3,13 @@
 for this one; it shares the lab's kernel package."""
 import os
 import re
-import shutil
-import stat
 import subprocess
 import sys
 import tempfile
 
 import lab
 
-INIT = b"""#!/bin/busybox sh
+INIT = """#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 echo "guest: $(/bin/busybox uname -m)"
 echo "guest: $(/bin/busybox free -m | /bin/busybox awk '/Mem:/{print $2}') MB"
@@ -30,19 +28,6 @@ EXPECTED = {
 }
 
 
-def initramfs(path, busybox):
-    with open(path, "wb") as output:
-        archive = lab.Archive(output)
-        for folder in ("/dev", "/proc"):
-            archive.folder(folder)
-        archive.entry("/dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
-        archive.entry("/dev/zero", stat.S_IFCHR | 0o600, device=(1, 5))
-        with open(busybox, "rb") as file:
-            archive.add("/bin/busybox", file.read())
-        archive.add("/init", INIT)
-        archive.end()
-
-
 def boot(image, guest):
     hearth = os.path.join(lab.ROOT, "build", "hearth")
     done = subprocess.run([hearth, "-accel", "soft", "-nographic", "-no-reboot", "-m", "512", "-kernel", image, "-initrd",
@@ -52,16 +37,13 @@ def boot(image, guest):
 
 
 def main():
-    busybox = shutil.which("busybox")
     with tempfile.TemporaryDirectory(prefix="linux-soft-") as folder:
         guest = os.path.join(folder, "initramfs")
         try:
-            if not busybox:
-                raise lab.Unavailable("no static busybox: sudo apt-get install busybox-static")
             image, _ = lab.kernel()
+            lab.initramfs(guest, INIT)
         except lab.Unavailable as why:
             return lab.skip_all(why)
-        initramfs(guest, busybox)
         status, text = boot(image, guest)
     results = [(name, re.search(pattern, text)) for name, pattern in EXPECTED.items()]
     results.append(("no complaint in the kernel's log", "complaint:" not in text))

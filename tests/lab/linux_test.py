@@ -3,33 +3,19 @@
 it, with FULL=1 also on two CPUs; what it says of memory, tables and devices."""
 import lzma
 import os
-import shutil
-import stat
 import struct
 import sys
 import tempfile
 
 import lab
 
-INIT = b"""#!/bin/busybox sh
+INIT = """#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 echo "guest: shell"
 echo "guest: $(/bin/busybox grep -c ^processor /proc/cpuinfo) CPUs"
 /bin/busybox poweroff -f
 """
 APPEND = "console=ttyS0 panic=-1"
-
-
-def initramfs(path, busybox):
-    with open(path, "wb") as output:
-        archive = lab.Archive(output)
-        for folder in ("/dev", "/proc"):
-            archive.folder(folder)
-        archive.entry("/dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
-        with open(busybox, "rb") as file:
-            archive.add("/bin/busybox", file.read())
-        archive.add("/init", INIT)
-        archive.end()
 
 
 def unpack(image, path):
@@ -56,13 +42,10 @@ if os.environ.get("FULL"):
 
 
 def main():
-    busybox = shutil.which("busybox")
     with tempfile.TemporaryDirectory(prefix="lab-guest-") as folder:
         guest = os.path.join(folder, "initramfs")
         try:
-            if not busybox:
-                raise lab.Unavailable("no static busybox: sudo apt-get install busybox-static")
-            initramfs(guest, busybox)
+            lab.initramfs(guest, INIT)
             image, _ = lab.kernel()
         except lab.Unavailable as why:
             sys.exit(lab.skip_all(why))

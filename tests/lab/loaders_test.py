@@ -6,7 +6,6 @@ memtest86+ is stopped at its last test, which waits for minutes; FULL=1 lets it 
 import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
 
@@ -19,7 +18,7 @@ GRUB = "/usr/lib/grub-rescue/grub-rescue-"
 MEMTEST = "/usr/lib/memtest86+/memtest86+x64.iso"
 IPXE = "/usr/lib/ipxe/ipxe.iso"
 INSTALLER = "/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/"
-INIT = b"""#!/bin/busybox sh
+INIT = """#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 echo "guest: $(/bin/busybox grep -c ^processor /proc/cpuinfo) CPUs"
 /bin/busybox dmesg -r | /bin/busybox grep -E '^<[0-4]>' | /bin/busybox sed 's/^/warning: /'
@@ -63,21 +62,6 @@ def run_quietly(*command):
     expect(done.returncode == 0, f"{' '.join(command)}: {done.stdout.decode(errors='replace')[-500:]}")
 
 
-def initramfs(path):
-    busybox = shutil.which("busybox")
-    if not busybox:
-        raise Skip("no static busybox: sudo apt-get install busybox-static")
-    with open(path, "wb") as output:
-        archive = lab.Archive(output)
-        for folder in ("/dev", "/proc"):
-            archive.folder(folder)
-        archive.entry("/dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
-        with open(busybox, "rb") as file:
-            archive.add("/bin/busybox", file.read())
-        archive.add("/init", INIT)
-        archive.end()
-
-
 def linux_cd():
     """An ISO image with GRUB, Debian's kernel and an initramfs."""
     need_program("grub-mkrescue", "grub-common")
@@ -86,13 +70,13 @@ def linux_cd():
     path, tree = os.path.join(IMAGES, "linux.iso"), os.path.join(IMAGES, "linux")
     if os.path.exists(path):
         return path
+    os.makedirs(os.path.join(tree, "boot", "grub"), exist_ok=True)
     try:
         kernel, _ = lab.kernel()
+        lab.initramfs(os.path.join(tree, "boot", "initrd"), INIT)
     except lab.Unavailable as why:
         raise Skip(why) from None
-    os.makedirs(os.path.join(tree, "boot", "grub"), exist_ok=True)
     shutil.copy(kernel, os.path.join(tree, "boot", "vmlinuz"))
-    initramfs(os.path.join(tree, "boot", "initrd"))
     with open(os.path.join(tree, "boot", "grub", "grub.cfg"), "w", encoding="utf-8") as file:
         file.write(MENU)
     run_quietly("grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", path, tree)

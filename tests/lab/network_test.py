@@ -4,9 +4,7 @@ and up with its checksum compared, a forwarded port, the cable pulled. It shares
 import hashlib
 import os
 import re
-import shutil
 import socket
-import stat
 import sys
 import tempfile
 import threading
@@ -54,23 +52,6 @@ poweroff -f
 """
 
 
-def initramfs(path, busybox, modules):
-    with open(path, "wb") as output:
-        archive = lab.Archive(output)
-        for folder in ("/dev", "/proc", "/sys", "/tmp"):
-            archive.folder(folder)
-        archive.entry("/dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
-        archive.entry("/dev/null", stat.S_IFCHR | 0o666, device=(1, 3))
-        with open(busybox, "rb") as file:
-            archive.add("/bin/busybox", file.read())
-        drivers = lab.drivers(*modules)
-        for name, content in drivers.items():
-            archive.add(f"/modules/{name}.ko", content)
-        archive.add("/modules/order", "".join(name + "\n" for name in drivers).encode())
-        archive.add("/init", INIT.encode())
-        archive.end()
-
-
 class Server:
     """The first that connects gets the data, of the second what it sends is summed."""
 
@@ -107,9 +88,7 @@ def converse(port):
         return None
 
 
-def check(card, modules, image, folder, busybox):
-    guest = os.path.join(folder, card)
-    initramfs(guest, busybox, modules)
+def check(card, image, guest):
     server = Server(os.urandom(1 << 20) * MEGABYTES)
     arguments = ["-accel", "soft", "-m", "256", "-no-reboot", "-kernel", image, "-initrd", guest, "-append",
                  f"console=ttyS0 quiet panic=-1 port={server.port}", "-netdev", "user,id=n0,hostfwd=tcp:127.0.0.1:0-:23",
@@ -141,16 +120,15 @@ def check(card, modules, image, folder, busybox):
 
 
 def main():
-    busybox = shutil.which("busybox")
     with tempfile.TemporaryDirectory(prefix="network-") as folder:
         try:
-            if not busybox:
-                raise lab.Unavailable("no static busybox: sudo apt-get install busybox-static")
             image, _ = lab.kernel()
+            for card, modules in CARDS.items():
+                lab.initramfs(os.path.join(folder, card), INIT, modules)
         except lab.Unavailable as why:
             return lab.skip_all(why)
-        hearth.main([(f"{card} under Linux", lambda card=card, modules=modules: check(card, modules, image, folder, busybox))
-                     for card, modules in CARDS.items()])
+        hearth.main([(f"{card} under Linux", lambda card=card: check(card, image, os.path.join(folder, card)))
+                     for card in CARDS])
     return 0
 
 

@@ -6,7 +6,6 @@ import os
 import random
 import re
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
-for module in %s; do insmod /modules/$module.ko || echo "insmod $module failed"; done
+for module in $(cat /modules/order); do insmod /modules/$module.ko || echo "insmod $module failed"; done
 echo "guest: disk of $(cat /sys/block/vda/size) sectors, serial $(cat /sys/block/vda/serial)"
 echo "guest: read $(dd if=/dev/vda bs=1M count=8 2>/dev/null | sha256sum)"
 dd if=/dev/vda of=/dev/vda bs=1M count=8 seek=8 conv=fsync 2>/dev/null
@@ -35,21 +34,6 @@ echo "guest: $(grep -c 'PCI-MSI.*virtio' /proc/interrupts) vectors"
 dmesg | grep -E "WARNING:|BUG:|Oops:|virtio.*(fail|error)|I/O error" | sed 's/^/complaint: /'
 poweroff -f
 """
-
-
-def initramfs(path, busybox):
-    modules = lab.drivers(*MODULES)
-    with open(path, "wb") as output:
-        archive = lab.Archive(output)
-        for folder in ("/dev", "/proc", "/sys", "/bin", "/modules"):
-            archive.folder(folder)
-        archive.entry("/dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
-        with open(busybox, "rb") as file:
-            archive.add("/bin/busybox", file.read())
-        for name, data in modules.items():
-            archive.add(f"/modules/{name}.ko", data)
-        archive.add("/init", (INIT % " ".join(modules)).encode())
-        archive.end()
 
 
 def run(*arguments):
@@ -107,14 +91,11 @@ def linux(folder, image, guest):
 
 
 def main():
-    busybox = shutil.which("busybox")
     with tempfile.TemporaryDirectory(prefix="virtio-") as folder:
         guest = os.path.join(folder, "initramfs")
         try:
-            if not busybox:
-                raise lab.Unavailable("no static busybox: sudo apt-get install busybox-static")
             image, _ = lab.kernel()
-            initramfs(guest, busybox)
+            lab.initramfs(guest, INIT, MODULES)
         except lab.Unavailable as why:
             return lab.skip_all(why)
         status, said = spark(folder)

@@ -176,6 +176,10 @@ def files_are_written():
         expect(machine.qmp.run("screendump", filename=odd, format="png") == {"return": {}}, "screendump")
         expect(open(odd, "rb").read(4) == b"\x89PNG", "PNG")
         expect("No such file" in machine.qmp.run("screendump", filename="/nonexistent/x")["error"]["desc"], "error")
+        for steps in (1500, 2500):
+            long = machine.folder + "/." * steps + "/long"
+            answer = machine.qmp.run("screendump", filename=long)
+            expect("too long" in answer["error"]["desc"], f"a path that is too long: {answer}")
 
 
 def hostile_clients():

@@ -318,7 +318,7 @@ void recipe_carry_ready(struct trace *trace)
         emit_group_memory(e, 1, 0xf6, 0, place_at(REG_CPU, offsetof(struct cpu, lazy.kind) + 1)); /* test */
         emit_byte(e, OVERRIDE_CARRY >> 8);
         jump = emit_jump_if(e, IF_ZERO);
-        stub_make(trace, STUB_CARRY, jump, 0)->back = e->at;
+        detour_make(trace, DETOUR_CARRY, jump, 0)->back = e->at;
     } else {
         recipe_to_host(trace, IF_CARRY);
         carry_keep(trace);

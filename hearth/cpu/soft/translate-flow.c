@@ -52,10 +52,10 @@ uint64_t branch_target_of(const struct trace *trace, const struct item *item, un
 
 static void side_exit(struct trace *trace, uint8_t *jump, uint64_t rip)
 {
-    struct stub *stub = stub_make(trace, STUB_EXIT, jump, 0);
+    struct detour *detour = detour_make(trace, DETOUR_EXIT, jump, 0);
 
-    stub->rip = rip;
-    stub->retired = trace->at + 1;
+    detour->rip = rip;
+    detour->retired = trace->at + 1;
 }
 
 bool translate_jump_condition(struct trace *trace, const struct item *item)
@@ -103,10 +103,10 @@ static struct place jump_find(struct trace *trace, const struct item *item)
     emit_byte(e, SHIFT);
     emit_binary_constant(e, 4, HOST_AND, SCRATCH, (JUMPS - 1) << ENTRY_SHIFT);
     emit_binary_from(e, 8, HOST_CMP, ADDRESS, entry);
-    stub_make(trace, STUB_LEAVE, emit_jump_if(e, IF_NOT_ZERO), site);
+    detour_make(trace, DETOUR_LEAVE, emit_jump_if(e, IF_NOT_ZERO), site);
     entry.displacement = offsetof(struct cpu, jumps) + offsetof(struct jump, mode);
     emit_binary_memory_constant(e, 4, HOST_CMP, entry, trace->mode);
-    stub_make(trace, STUB_LEAVE, emit_jump_if(e, IF_NOT_ZERO), site);
+    detour_make(trace, DETOUR_LEAVE, emit_jump_if(e, IF_NOT_ZERO), site);
     entry.displacement = offsetof(struct cpu, jumps) + offsetof(struct jump, code);
     return entry;
 }

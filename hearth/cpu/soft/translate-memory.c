@@ -1,7 +1,7 @@
 /*
  * Operands in memory: the address, the look into the TLB (as tlb_hit() of access.h), and the stack.
  *
- * What is not found there goes to a stub, which asks translated_access(). It either answers where the bytes are and the
+ * What is not found there goes to a detour, which asks translated_access(). It either answers where the bytes are and the
  * code goes on as if nothing had been, or does not come back.
  */
 #include "cpu/soft/translator.h"
@@ -106,7 +106,7 @@ void memory_find(struct trace *trace, const struct item *item, unsigned size, bo
     trace->translator->sites[number].write = write;
     entry.displacement = tlb_offset(trace, offsetof(struct tlb_entry, host));
     emit_binary_from(e, 8, HOST_ADD, ADDRESS, entry);
-    stub_make(trace, STUB_ACCESS, jump, number)->back = e->at;
+    detour_make(trace, DETOUR_ACCESS, jump, number)->back = e->at;
 }
 
 /* ---- segments ---- */
@@ -134,7 +134,7 @@ static void segment_add(struct trace *trace, const struct item *item, unsigned s
         emit_address(e, 8, SCRATCH, place_at(ADDRESS, size));
         recipe_forget(trace);
         emit_binary_from(e, 8, HOST_CMP, SCRATCH, place_at(REG_CPU, window + end));
-        stub_make(trace, STUB_LEAVE, emit_jump_if(e, IF_ABOVE), site_make(trace, SITE_BAIL, item));
+        detour_make(trace, DETOUR_LEAVE, emit_jump_if(e, IF_ABOVE), site_make(trace, SITE_BAIL, item));
     }
     emit_load(e, 8, SCRATCH, place_at(REG_CPU, window + offsetof(struct segment_window, base)));
     emit_address(e, code64(trace) ? 8 : 4, ADDRESS, (struct place){ADDRESS, SCRATCH, 0, 0});
@@ -159,7 +159,7 @@ void memory_in_line(struct trace *trace, const struct item *item, unsigned size)
     emit_move(e, 4, SCRATCH, ADDRESS);
     emit_binary_constant(e, 4, HOST_AND, SCRATCH, LINE - 1);
     emit_binary_constant(e, 4, HOST_CMP, SCRATCH, LINE - size);
-    stub_make(trace, STUB_LEAVE, emit_jump_if(e, IF_ABOVE), site_make(trace, SITE_BAIL, item));
+    detour_make(trace, DETOUR_LEAVE, emit_jump_if(e, IF_ABOVE), site_make(trace, SITE_BAIL, item));
 }
 
 /* ---- the stack, flat ---- */

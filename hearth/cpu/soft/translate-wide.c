@@ -31,7 +31,7 @@ static void product(struct trace *trace, enum unary kind, unsigned size, unsigne
 static void leave_if(struct trace *trace, const struct item *item, unsigned condition)
 {
     recipe_forget(trace);
-    stub_make(trace, STUB_LEAVE, emit_jump_if(&trace->e, condition), site_make(trace, SITE_BAIL, item));
+    detour_make(trace, DETOUR_LEAVE, emit_jump_if(&trace->e, condition), site_make(trace, SITE_BAIL, item));
 }
 
 /* Unsigned: the quotient fits if the upper half is less than the divisor. */

@@ -114,7 +114,7 @@ static void trace_liveness(struct trace *trace)
     trace->live_in = live;
 }
 
-/* ---- sites and stubs ---- */
+/* ---- sites and detours ---- */
 
 uint32_t site_make(struct trace *trace, enum site_kind kind, const struct item *item)
 {
@@ -133,43 +133,43 @@ uint32_t site_make(struct trace *trace, enum site_kind kind, const struct item *
     return number;
 }
 
-struct stub *stub_make(struct trace *trace, enum stub_kind kind, uint8_t *jump, uint32_t site)
+struct detour *detour_make(struct trace *trace, enum detour_kind kind, uint8_t *jump, uint32_t site)
 {
-    struct stub *stub = &trace->stubs[trace->stubs_count++];
+    struct detour *detour = &trace->detours[trace->detours_count++];
 
-    *stub = (struct stub){.kind = kind, .jump = jump, .site = site, .recipe = trace->recipe};
-    return stub;
+    *detour = (struct detour){.kind = kind, .jump = jump, .site = site, .recipe = trace->recipe};
+    return detour;
 }
 
-static void stub_call(struct trace *trace, const struct stub *stub, const uint8_t *what)
+static void detour_call(struct trace *trace, const struct detour *detour, const uint8_t *what)
 {
-    emit_constant(&trace->e, SCRATCH, stub->site);
+    emit_constant(&trace->e, SCRATCH, detour->site);
     emit_call_to(&trace->e, what);
-    emit_jump_to(&trace->e, stub->back);
+    emit_jump_to(&trace->e, detour->back);
 }
 
 /* The address again, which the miss has left as its difference to the tag. */
-static void stub_access(struct trace *trace, const struct stub *stub)
+static void detour_access(struct trace *trace, const struct detour *detour)
 {
-    memory_again(trace, trace->translator->sites[stub->site].write);
-    recipe_store(trace, &stub->recipe);
-    stub_call(trace, stub, trace->translator->access);
+    memory_again(trace, trace->translator->sites[detour->site].write);
+    recipe_store(trace, &detour->recipe);
+    detour_call(trace, detour, trace->translator->access);
 }
 
-static void stub_emit(struct trace *trace, const struct stub *stub)
+static void detour_emit(struct trace *trace, const struct detour *detour)
 {
-    emit_patch(stub->jump, trace->e.at);
-    switch (stub->kind) {
-    case STUB_LEAVE:
-        recipe_store(trace, &stub->recipe);
-        emit_constant(&trace->e, SCRATCH, stub->site);
+    emit_patch(detour->jump, trace->e.at);
+    switch (detour->kind) {
+    case DETOUR_LEAVE:
+        recipe_store(trace, &detour->recipe);
+        emit_constant(&trace->e, SCRATCH, detour->site);
         emit_jump_to(&trace->e, trace->translator->leave);
         break;
-    case STUB_EXIT: exit_emit(trace, stub->rip, &stub->recipe, trace->count - stub->retired); break;
-    case STUB_ACCESS: stub_access(trace, stub); break;
+    case DETOUR_EXIT: exit_emit(trace, detour->rip, &detour->recipe, trace->count - detour->retired); break;
+    case DETOUR_ACCESS: detour_access(trace, detour); break;
     default:
-        recipe_store(trace, &stub->recipe);
-        stub_call(trace, stub, trace->translator->carry);
+        recipe_store(trace, &detour->recipe);
+        detour_call(trace, detour, trace->translator->carry);
         break;
     }
 }
@@ -188,10 +188,10 @@ static void emit_page_check(struct trace *trace, uint32_t elsewhere)
 
     emit_constant(e, SCRATCH, head->rip & PAGE_MASK);
     emit_binary_from(e, 8, HOST_CMP, SCRATCH, place_at(REG_CPU, slot + offsetof(struct tlb_fetch, page)));
-    stub_make(trace, STUB_LEAVE, emit_jump_if(e, IF_NOT_ZERO), elsewhere);
+    detour_make(trace, DETOUR_LEAVE, emit_jump_if(e, IF_NOT_ZERO), elsewhere);
     emit_constant(e, SCRATCH, head->block->physical & PAGE_MASK);
     emit_binary_from(e, 8, HOST_CMP, SCRATCH, place_at(REG_CPU, slot + offsetof(struct tlb_fetch, physical)));
-    stub_make(trace, STUB_LEAVE, emit_jump_if(e, IF_NOT_ZERO), elsewhere);
+    detour_make(trace, DETOUR_LEAVE, emit_jump_if(e, IF_NOT_ZERO), elsewhere);
 }
 
 /*
@@ -213,7 +213,7 @@ static void emit_head(struct trace *trace, struct translation *translation)
         trace->translator->sites[attend].instructions = trace->parts[0].block->count;
     }
     emit_binary_memory_constant(e, 4, HOST_CMP, CPU_PLACE(attention), 0);
-    stub_make(trace, STUB_LEAVE, emit_jump_if(e, IF_NOT_ZERO), attend);
+    detour_make(trace, DETOUR_LEAVE, emit_jump_if(e, IF_NOT_ZERO), attend);
     emit_group_memory(e, 8, OPCODE_GROUP_1, HOST_ADD, CPU_PLACE(instructions));
     emit_32(e, trace->count);
 }
@@ -291,8 +291,8 @@ static void trace_emit(struct trace *trace, struct translation *translation)
     for (trace->at = 0; trace->at < trace->count && !trace->ended; trace->at++)
         emit_item(trace);
     emit_end(trace);
-    for (unsigned i = 0; i < trace->stubs_count; i++)
-        stub_emit(trace, &trace->stubs[i]);
+    for (unsigned i = 0; i < trace->detours_count; i++)
+        detour_emit(trace, &trace->detours[i]);
 }
 
 static void translation_keep(struct trace *trace, struct translation *translation)

@@ -101,7 +101,7 @@ static bool has_room(const struct translator *translator)
 {
     return translator->code_at + CODE_MARGIN < translator->memory.written + translator->memory.size &&
            translator->data.used + DATA_MARGIN < translator->data.size &&
-           translator->sites_used + STUBS_MOST < SITES_MOST;
+           translator->sites_used + DETOURS_MOST < SITES_MOST;
 }
 
 void translator_all_dropped(struct cpu *cpu)

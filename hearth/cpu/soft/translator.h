@@ -3,10 +3,10 @@
  *
  *   translate.c             a trace from block to block, which flags are wanted where, the code around it
  *   translate-table.c       which handler of the interpreter is which operation, and who emits it
- *   translate-integer.c     arithmetic, moves, shifts; translate-wide.c: what has implied or odd operands
+ *   translate-integer.c     MOV and arithmetic; translate-convert.c: MOVZX, LEA, CMOVcc and their like;
+ *                           translate-shift.c; translate-wide.c: what has implied or odd operands
  *   translate-flow.c        jumps, calls, returns, exits and their links
  *   translate-memory.c      addresses, the TLB, PUSH and POP
- *   translate-sse.c         XMM registers
  *   translate-flags.c       where the guest's flags are
  *   translation.c           while it runs: entering, leaving, linking, dropping
  *   translate-thunks.c      the ways into translated code, out of it, and from it to C
@@ -50,7 +50,7 @@ enum {
     SITES_MOST = 1 << 19,
     DATA_MEMORY = 16 << 20, /* translations, uses, copies of operations */
     DATA_MARGIN = 64 << 10,
-    STUBS_MOST = 5 * TRACE_OPERATIONS,
+    DETOURS_MOST = 5 * TRACE_OPERATIONS,
     TRANSLATIONS_OF_BLOCK = 4, /* at different linear addresses */
 };
 
@@ -209,8 +209,9 @@ struct part {
     unsigned first; /* number of operations before it */
 };
 
-enum stub_kind { STUB_LEAVE, STUB_EXIT, STUB_ACCESS, STUB_CARRY };
-struct stub {
+/* What seldom happens: code that stands behind the trace. */
+enum detour_kind { DETOUR_LEAVE, DETOUR_EXIT, DETOUR_ACCESS, DETOUR_CARRY };
+struct detour {
     uint8_t kind;
     uint8_t *jump; /* that leads here */
     uint8_t *back; /* where it goes on */
@@ -225,7 +226,7 @@ struct trace {
     struct translator *translator;
     struct emitter e;
     uint32_t mode;
-    unsigned parts_count, count, stubs_count;
+    unsigned parts_count, count, detours_count;
     unsigned at; /* the item under way */
     bool ended;  /* nothing follows it */
     bool sse_ready;
@@ -235,7 +236,7 @@ struct trace {
     /* From here on what the counts above do not cover is nothing. */
     struct part parts[TRACE_PARTS];
     struct item items[TRACE_OPERATIONS + 1];
-    struct stub stubs[STUBS_MOST];
+    struct detour detours[DETOURS_MOST];
 };
 
 struct translator {
@@ -263,7 +264,7 @@ unsigned flow_size(const struct item *item); /* the operand size of a branch, in
 
 /* translate.c */
 uint32_t site_make(struct trace *trace, enum site_kind kind, const struct item *item);
-struct stub *stub_make(struct trace *trace, enum stub_kind kind, uint8_t *jump, uint32_t site);
+struct detour *detour_make(struct trace *trace, enum detour_kind kind, uint8_t *jump, uint32_t site);
 /* Where the item stands, and where the next one. */
 uint64_t item_rip(const struct trace *trace, const struct item *item);
 uint64_t item_next(const struct trace *trace, const struct item *item);
