@@ -4,16 +4,16 @@ LAB := $(BUILD)/lab
 
 unit: $(LAB)/engine
 
-$(LAB)/engine: $(LAB)/engine.o $(LAB)/guests.o $(LIBRARY)
+$(LAB)/engine: $(LAB)/engine.o $(LAB)/engine_interrupts.o $(LAB)/guests.o $(LIBRARY)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
-$(LAB)/engine.o: tests/lab/engine.c
+$(LAB)/engine.o $(LAB)/engine_interrupts.o: $(LAB)/%.o: tests/lab/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP -c -o $@ $<
 $(LAB)/guests.o: tests/lab/guests.asm
 	@mkdir -p $(@D)
 	nasm -f elf64 -o $@ $<
 
--include $(LAB)/engine.d
+-include $(LAB)/engine.d $(LAB)/engine_interrupts.d
 
 unit: $(LAB)/remote
 $(LAB)/remote: tests/lab/remote.c
