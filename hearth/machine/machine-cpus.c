@@ -190,17 +190,27 @@ long machine_vcpu_thread(const struct machine *machine, unsigned index)
     return machine->threads[index].id;
 }
 
+/* One more than the last that is there. */
+static unsigned cpus_end(const struct machine *machine)
+{
+    unsigned end = machine->cpus;
+    while (!machine->cpu_set.present[end - 1])
+        end--;
+    return end;
+}
+
 bool machine_pin(struct machine *machine, const char *wanted, char *text, size_t size)
 {
+    unsigned end = cpus_end(machine);
     int plan[CPUS_MOST];
     cpu_set_t allowed, affinity;
     struct host_cpus *host = allocate(sizeof(*host));
 
     host_cpus_here(&allowed, &affinity);
     host_cpus_read(host, "/sys", &allowed, &affinity);
-    bool possible = pin_plan(host, wanted, machine->cpus, plan, text, size);
+    bool possible = pin_plan(host, wanted, end, plan, text, size);
     free(host);
-    for (unsigned i = 0; possible && i < machine->cpus; i++) {
+    for (unsigned i = 0; possible && i < end; i++) {
         cpu_set_t one;
         if (plan[i] == PIN_FREE || !machine->cpu_set.present[i])
             continue;

@@ -66,6 +66,16 @@ def pinned_by_the_monitor():
         expect(text == "Error: there is no vCPU 2; the last is 1", text)
 
 
+def cpus_that_are_not_there():
+    """maxcpus has room for more; they get no place and need none, until they come."""
+    first, second = two_cpus()
+    with machine("-smp", "1,maxcpus=2", "-vcpu-pin", f"0={first}") as vm:
+        expect(vm.monitor.run(f"pin 1={first}") == "Error: there is no vCPU 1; the last is 0", "a CPU that is not there")
+        vm.monitor.run("device_add qemu64-x86_64-cpu,socket-id=0,core-id=1,thread-id=0")
+        expect(vm.monitor.run(f"pin 1={second}") == "", "now it is")
+        expect([allowed(thread) for thread in threads(vm)] == [[first], [second]], "the kernel says otherwise")
+
+
 def taskset_from_outside():
     first, _ = two_cpus()
     with machine("-smp", "2") as vm:
@@ -84,5 +94,5 @@ def plans_that_cannot_work():
         expect(done.returncode == 1 and words in text and text.startswith(f"hearth: -vcpu-pin {plan}: "), text)
 
 
-main([the_threads_have_names, pinned_by_option, pinned_by_itself, pinned_by_the_monitor, taskset_from_outside,
+main([the_threads_have_names, pinned_by_option, pinned_by_itself, pinned_by_the_monitor, cpus_that_are_not_there, taskset_from_outside,
       plans_that_cannot_work])
